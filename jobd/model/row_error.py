@@ -1,0 +1,43 @@
+"""What is kept of a record that could not be taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+RAW_DATA_CHARACTERS_MAX = 500
+REJECT_BYTES_MAX = 64 * 1024
+
+
+class ErrorType(StrEnum):
+    """Whose refusal it was: the reader's, a rule's, an existing row's, or anything else."""
+
+    PARSE = "parse"
+    VALIDATION = "validation"
+    DUPLICATE = "duplicate"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One reason why one record was refused; a record may have several."""
+
+    row_number: int
+    line_number: int | None
+    error_type: ErrorType
+    code: str
+    message: str
+    field: str | None = None
+    file: str | None = None
+    sqlstate: str | None = None
+    constraint_name: str | None = None
+    raw_data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """The refused record itself, as its bytes stood in the file, so that it can be mended and imported."""
+
+    row_number: int
+    record: bytes
+    file: str | None = None
