@@ -90,6 +90,11 @@ def create(directory: Path, *, initdb: tuple[str, ...] = ()) -> EmbeddedServer:
     if user is not None:
         directory.chmod(0o755)
         shutil.chown(data, user)
+        if not _can("-w", data, user):
+            raise ConfigurationError(
+                f"PostgreSQL would run as {user!r}, since it refuses to run as root, and that user cannot reach "
+                f"{directory}: choose a directory below /tmp or /var/tmp, or run this as another user than root"
+            )
     _run(
         [
             str(binaries / "initdb"),
@@ -162,7 +167,7 @@ def _unprivileged_user() -> str | None:
 def _readable_binaries(directory: Path, user: str | None) -> Path:
     """The programs, copied into ``directory`` where that user could not reach the originals."""
     original = installed_binaries()
-    if user is None or _can_execute(original / "postgres", user):
+    if user is None or _can("-x", original / "postgres", user):
         return original
     # The programs find their libraries beside the package, so the layout of the two folders is kept.
     package = original.parent.parent
@@ -177,8 +182,9 @@ def _readable_binaries(directory: Path, user: str | None) -> Path:
     return copy / package.name / "pginstall" / "bin"
 
 
-def _can_execute(program: Path, user: str) -> bool:
-    command = ["/bin/sh", "-c", 'test -x "$0"', str(program)]
+def _can(access: str, path: Path, user: str) -> bool:
+    """Whether that user may write (``-w``) or execute (``-x``) what is there."""
+    command = ["/bin/sh", "-c", 'test "$0" "$1"', access, str(path)]
     probe = subprocess.run(command, user=user, group=_group(user), extra_groups=(), check=False)  # noqa: S603  no input
     return probe.returncode == 0
 

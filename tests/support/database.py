@@ -33,7 +33,7 @@ class Database:
 
     async def connect(self, user: str = "postgres", **options: Any) -> asyncpg.Connection:
         """A further connection."""
-        connection = await asyncpg.connect(self.url_of(user), **options)
+        connection: asyncpg.Connection = await asyncpg.connect(self.url_of(user), **options)
         self._connections.append(connection)
         return connection
 

@@ -1,0 +1,112 @@
+"""How connections are opened: whose login, under which name, with which time-outs."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+from jobd.db.grants import login_password
+from jobd.db.queries import query
+from jobd.db.transient import error_class
+from jobd.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from jobd.metrics import Metrics
+    from jobd.settings import Settings
+
+# A peer that vanished without a word is noticed after about this long.
+KEEPALIVE_IDLE_SECONDS = 10
+KEEPALIVE_INTERVAL_SECONDS = 5
+KEEPALIVE_PROBES = 3
+USER_TIMEOUT_MILLISECONDS = 30_000
+
+
+class Connector:
+    """Opens connections for one worker. Secrets are read again for each, so that they may be rotated."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self.application_name = "jobd"
+
+    def name_after(self, worker_id: UUID) -> None:
+        """Let new connections carry the worker's id, by which peers find the backends of a dead worker."""
+        self.application_name = f"jobd:{worker_id}"
+
+    async def open(
+        self, login: str | None = None, *, statement_cache_size: int | None = None
+    ) -> asyncpg.Connection:
+        """Open a connection: as jobd's own login, or as a submitter's."""
+        secret = None if login is None else self._settings.secret("submitter_secret")
+        password = None if secret is None or login is None else login_password(secret, login)
+        cache = self._settings.statement_cache if statement_cache_size is None else statement_cache_size
+        url = self._settings.secret("database_url") or ""
+        return await self._connect(_without_login(url) if login else url, cache, login, password)
+
+    async def open_direct(self) -> asyncpg.Connection:
+        """Open the connection that listens; it must not lead through a pooler."""
+        url = self._settings.secret("notify_database_url") or self._settings.secret("database_url") or ""
+        return await self._connect(url, 0)
+
+    async def _connect(
+        self, url: str, cache: int, user: str | None = None, password: str | None = None
+    ) -> asyncpg.Connection:
+        try:
+            connection: asyncpg.Connection = await asyncpg.connect(
+                url,
+                timeout=self._settings.connect_timeout_seconds,
+                command_timeout=self._settings.command_timeout_seconds,
+                statement_cache_size=cache,
+                server_settings={"application_name": self.application_name},
+                user=user,
+                password=password,
+            )
+        except asyncpg.ClientConfigurationError:
+            # The driver's words may quote the URL, and with it the password.
+            raise ConfigurationError("JOBD_DATABASE_URL is not a valid connection URL") from None
+        except Exception as error:
+            self._metrics.count_database_error(error_class(error))
+            raise
+        try:
+            _keep_alive(connection)
+            await self.prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def prepare(self, connection: asyncpg.Connection) -> None:
+        """Set what jobd wants of every session; needed again after DISCARD ALL."""
+        await connection.execute(query("session_prepare"))
+        if not self._settings.notify:
+            await connection.execute(query("session_without_notify"))
+
+
+def _without_login(url: str) -> str:
+    """The URL without user and password: a submitter's login must not be tried with jobd's own password."""
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"user", "password"}]
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query)))
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Notice a peer that vanished without a word, also while something waits to be sent to it."""
+    transport = getattr(connection, "_transport", None)  # the driver has no public way to its socket
+    open_socket = None if transport is None else transport.get_extra_info("socket")
+    if open_socket is None or open_socket.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    open_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", USER_TIMEOUT_MILLISECONDS),
+    ):
+        option = getattr(socket, name, None)  # not every system has them all
+        if option is not None:
+            open_socket.setsockopt(socket.IPPROTO_TCP, option, value)

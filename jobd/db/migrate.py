@@ -1,0 +1,145 @@
+"""Laying the schema, and keeping it current: ``jobd migrate``.
+
+Structure (``sql/migrations``) is applied once per file, in order; everything else below ``sql/`` is laid anew as a
+whole whenever any of its text changed. All of it happens in one transaction under an advisory lock, so that two
+migrations at once are safe and a failed one leaves nothing behind. Locks are waited for briefly and the whole is
+tried again, so that a migration never queues up in front of a busy application.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+
+from jobd.db import schema_text
+from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+LOCK_TIMEOUT_SECONDS = 2
+GIVE_UP_SECONDS = 120
+ADVISORY_KEY = 0x6A6F6264  # "jobd"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """What a database has, compared with what this jobd brings."""
+
+    version: int
+    required: int
+    is_text_current: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is left to apply."""
+        return self.version == self.required and self.is_text_current
+
+    def complaint(self) -> str | None:
+        """What is wrong and what to do, for people; None when nothing is."""
+        if self.version > self.required:
+            return (
+                f"the database's schema is version {self.version}, this jobd knows {self.required}: upgrade jobd"
+            )
+        if self.version == 0:
+            return "the database has no jobd schema: run `jobd migrate`"
+        if self.version < self.required:
+            return f"the schema is version {self.version}, this jobd needs {self.required}: run `jobd migrate`"
+        if not self.is_text_current:
+            return "the database's functions are of another release: run `jobd migrate`"
+        return None
+
+
+async def migrate(url: str, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
+    """Apply what is missing and give the names of what was applied; an empty list when all was current."""
+    text = schema_text.load(role_prefix)
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    while True:
+        try:
+            connection = await _connect(url)
+            try:
+                return await _apply(connection, text)
+            finally:
+                await connection.close()
+        except asyncpg.PostgresError as error:
+            if not _passes(error):
+                raise _explained(error) from error
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(f"no chance to migrate within {GIVE_UP_SECONDS} s: {error}") from error
+            await anyio.sleep(random.uniform(0.05, 0.5))  # noqa: S311  jitter between two migrations
+
+
+async def check(connection: Connection, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> SchemaState:
+    """Compare without changing anything (``--check``, and the daemon at its start)."""
+    return await _compare(connection, schema_text.load(role_prefix))
+
+
+async def pending_sql(connection: Connection, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> str:
+    """Write out the script that :func:`migrate` would run on this database (``--sql``)."""
+    return schema_text.load(role_prefix).script(await _version(connection))
+
+
+async def _connect(url: str) -> Connection:
+    try:
+        # No cached statements: their plans would outlive what is changed here, and a pooler may stand between.
+        return await asyncpg.connect(url, statement_cache_size=0)
+    except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+        raise DatabaseUnavailable(f"the database cannot be reached: {error}") from error
+
+
+async def _apply(connection: Connection, text: schema_text.SchemaText) -> list[str]:
+    async with connection.transaction(isolation="read_committed", readonly=False):
+        await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+        await connection.execute(f"select pg_advisory_xact_lock({ADVISORY_KEY})")
+        state = await _compare(connection, text)
+        if state.is_current:
+            return []
+        if state.version > text.version:
+            raise SchemaMismatch(state.complaint())
+        applied = []
+        for part in text.parts(state.version):
+            try:
+                await connection.execute(part.sql)
+            except asyncpg.PostgresError as error:
+                error.add_note(f"while applying sql/{part.name}")
+                raise
+            applied.append(part.name)
+        return applied
+
+
+async def _compare(connection: Connection, text: schema_text.SchemaText) -> SchemaState:
+    version = await _version(connection)
+    if version == 0:
+        return SchemaState(0, text.version, is_text_current=False)
+    applied = await connection.fetchval("select sha256 from jobd.schema_text")
+    return SchemaState(version, text.version, is_text_current=applied == text.sha256)
+
+
+async def _version(connection: Connection) -> int:
+    if await connection.fetchval("select to_regclass('jobd.schema_version')") is None:
+        return 0
+    return int(await connection.fetchval("select coalesce(max(version), 0) from jobd.schema_version"))
+
+
+def _passes(error: asyncpg.PostgresError) -> bool:
+    """Whether another migration or a busy application is in the way, only for the moment."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        # Two databases of one cluster make the same role.
+        return (error.constraint_name or "").startswith("pg_")
+    if isinstance(error, asyncpg.InternalServerError):
+        return "concurrently" in str(error)
+    return isinstance(
+        error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError
+    )
+
+
+def _explained(error: asyncpg.PostgresError) -> Exception:
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        hint = error.hint or "an administrator can do this part: see `jobd migrate --sql --roles`"
+        return ConfigurationError(f"{error.args[0]} ({hint})")
+    return error

@@ -1,0 +1,146 @@
+"""The queue as the daemon sees it: one method per function of the schema, each a single statement."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+import orjson
+
+from jobd.db.queries import query
+from jobd.db.transient import Advice, advice, error_class
+from jobd.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from asyncpg import Record
+
+    from jobd.db.pool import Pool
+    from jobd.metrics import Metrics
+    from jobd.settings import Settings
+
+
+class Ending(NamedTuple):
+    """How an attempt ends, as ``jobd.finish`` takes it."""
+
+    job_id: UUID
+    lease_token: int
+    outcome: str
+    error_code: str | None = None
+    error_message: str | None = None
+    result: str | None = None
+    delay_seconds: float | None = None
+
+
+class Presence(NamedTuple):
+    """What other daemons can see of this one in pg_stat_activity: its listener's backend."""
+
+    pid: int
+    started_at: datetime
+
+
+class Queue:
+    """Calls on jobd's own connections. What the database cannot do just now is raised as DatabaseUnavailable."""
+
+    def __init__(self, pool: Pool, metrics: Metrics, timeout_seconds: float) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._timeout_seconds = timeout_seconds
+
+    async def fetch(self, name: str, *arguments: object) -> Sequence[Record]:
+        """Run the named query."""
+        try:
+            with anyio.fail_after(self._timeout_seconds):
+                async with self._pool.acquire() as connection:
+                    return await connection.fetch(query(name), *arguments)
+        except Exception as error:
+            self._metrics.count_database_error(error_class(error))
+            if advice(error) is Advice.FAIL:
+                raise
+            raise DatabaseUnavailable(f"{name}: {type(error).__name__}") from error
+
+    async def _value(self, name: str, *arguments: object) -> Any:
+        return (await self.fetch(name, *arguments))[0][0]
+
+    async def identity(self) -> Record:
+        """Who this daemon is for the database."""
+        return (await self.fetch("daemon_identity"))[0]
+
+    async def register(self, worker_id: UUID, settings: Settings, version: str) -> None:
+        """Enter this process as a worker, with a fresh lease."""
+        await self.fetch(
+            "daemon_register",
+            worker_id,
+            settings.instance,
+            platform.node(),
+            os.getpid(),
+            version,
+            list(settings.queues),
+            settings.concurrency,
+            settings.lease_seconds,
+            settings.heartbeat_seconds,
+        )
+
+    async def deregister(self, worker_id: UUID) -> None:
+        """Strike the worker off; it must hold no job."""
+        await self.fetch("daemon_deregister", worker_id)
+
+    async def claim(
+        self, worker_id: UUID, queues: Sequence[str], limit: int, job_types: Sequence[str] | None = None
+    ) -> Sequence[Record]:
+        """Take waiting jobs under new leases."""
+        types = None if job_types is None else list(job_types)
+        return await self.fetch("daemon_claim", worker_id, list(queues), limit, types)
+
+    async def seconds_to_next_due(self, queues: Sequence[str]) -> float | None:
+        """How long until a job becomes due or a queue goes on by itself; None: nothing is planned."""
+        seconds: float | None = await self._value("daemon_next_due", list(queues))
+        return seconds
+
+    async def begin(
+        self,
+        job_id: UUID,
+        lease_token: int,
+        *,
+        detected: dict[str, Any] | None,
+        estimated_rows: int | None,
+        total_rows: int | None,
+        file_hash: str | None,
+        files_total: int | None,
+        current_file: str | None,
+    ) -> None:
+        """Write down what was found out about the job's source; None leaves as it is."""
+        text = None if detected is None else orjson.dumps(detected).decode()
+        found = (text, estimated_rows, total_rows, file_hash, files_total, current_file)
+        await self.fetch("daemon_begin", job_id, lease_token, *found)
+
+    async def finish(self, endings: Sequence[Ending]) -> dict[UUID, str]:
+        """End many attempts in one statement; gives the new statuses of those whose lease still held."""
+        rows = await self.fetch("daemon_finish", *map(list, zip(*endings, strict=True)))
+        return {row["job_id"]: row["status"] for row in rows}
+
+    async def hand_back(self, leases: Sequence[tuple[UUID, int]], outcome: str) -> None:
+        """End attempts that nobody here knows of."""
+        await self.finish([Ending(job_id, lease_token, outcome) for job_id, lease_token in leases])
+
+    async def log(self, job_id: UUID, level: str, event: str, values: dict[str, Any]) -> None:
+        """Append to the job's log."""
+        await self.fetch("daemon_log", job_id, level, event, orjson.dumps(values, default=str).decode())
+
+    async def job_states(self, job_ids: Sequence[UUID]) -> dict[UUID, Record]:
+        """The rows of these jobs as they are now."""
+        return {row["id"]: row for row in await self.fetch("daemon_job_state", list(job_ids))}
+
+    async def submitter_login(self, role_oid: int) -> str | None:
+        """The login under which this submitter's jobs write."""
+        rows = await self.fetch("daemon_submitter_login", role_oid)
+        return rows[0]["login_name"] if rows else None
+
+    async def echo(self, channel: str, payload: str) -> None:
+        """Send a notification to the own listener."""
+        await self.fetch("daemon_echo", channel, payload)

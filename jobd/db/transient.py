@@ -1,0 +1,88 @@
+"""What an error of the database means: which class it is counted under, and what may be done about it."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+import asyncpg
+
+
+class ErrorClass(StrEnum):
+    """The values of the label ``class`` of ``jobd_db_errors_total``."""
+
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    SERIALIZATION = "serialization"
+    DEADLOCK = "deadlock"
+    LOCK_TIMEOUT = "lock_timeout"
+    READ_ONLY = "read_only"
+    DISK_FULL = "disk_full"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    CONSTRAINT = "constraint"
+    DATA = "data"
+    PRIVILEGE = "privilege"
+    FENCE = "fence"
+    OTHER = "other"
+
+
+class Advice(Enum):
+    """What may help."""
+
+    RETRY = "the same again, on the same connection"
+    RECONNECT = "wait, connect anew, see what was committed"
+    FAIL = "nothing that can be done here"
+
+
+_BY_SQLSTATE = {
+    "40001": ErrorClass.SERIALIZATION,
+    "40P01": ErrorClass.DEADLOCK,
+    "55P03": ErrorClass.LOCK_TIMEOUT,
+    "25006": ErrorClass.READ_ONLY,
+    "53100": ErrorClass.DISK_FULL,
+    "53300": ErrorClass.TOO_MANY_CONNECTIONS,
+    "57014": ErrorClass.TIMEOUT,
+    "25P03": ErrorClass.CONNECTION,
+}
+_BY_CLASS = {
+    "08": ErrorClass.CONNECTION,
+    "57": ErrorClass.CONNECTION,
+    "53": ErrorClass.OTHER,
+    "40": ErrorClass.SERIALIZATION,
+    "22": ErrorClass.DATA,
+    "23": ErrorClass.CONSTRAINT,
+    "42": ErrorClass.OTHER,
+    "28": ErrorClass.PRIVILEGE,
+    "JB": ErrorClass.FENCE,
+}
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE of a database error, None where it has none."""
+    return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+
+
+def error_class(error: BaseException) -> ErrorClass | None:
+    """The class an error of the database is counted under; None for what is no error of the database."""
+    if isinstance(error, asyncpg.PostgresError):
+        sqlstate = error.sqlstate or ""
+        if sqlstate == "42501":
+            return ErrorClass.PRIVILEGE
+        return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2], ErrorClass.OTHER)
+    if isinstance(error, TimeoutError):
+        return ErrorClass.TIMEOUT
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return ErrorClass.CONNECTION
+    return None
+
+
+def advice(error: BaseException) -> Advice:
+    """Whether trying again can help, and how."""
+    sqlstate = sqlstate_of(error)
+    if sqlstate is None:
+        return Advice.FAIL if error_class(error) is None else Advice.RECONNECT
+    if sqlstate[:2] == "40" or sqlstate == "55P03":
+        return Advice.RETRY
+    # 25P03: the server ended a transaction that was idle too long. 25006: this server has become a standby.
+    if sqlstate[:2] in {"08", "53"} or sqlstate[:3] == "57P" or sqlstate in {"25P03", "25006"}:
+        return Advice.RECONNECT
+    return Advice.FAIL

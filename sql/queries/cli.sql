@@ -1,0 +1,139 @@
+-- Reads of the command line.
+
+-- name: cli_ids_between
+-- The jobs whose id begins with given digits.
+select id
+from jobd.job
+where id between $1::uuid and $2::uuid
+order by id
+limit $3;
+
+-- name: cli_id_neighbours
+-- The ids next to each of these, from which follows how short each may be written.
+select
+    wanted.id,
+    (select job.id from jobd.job where job.id < wanted.id order by job.id desc limit 1) as before,
+    (select job.id from jobd.job where job.id > wanted.id order by job.id limit 1) as after
+from unnest($1::uuid[]) as wanted (id);
+
+-- name: cli_active_ids
+-- The jobs that are at work or wait, those at work first.
+select id
+from jobd.active_jobs
+where status in ('running', 'pending', 'paused')
+order by array_position(array['running', 'pending', 'paused'], status), created_at desc, id desc
+limit $1;
+
+-- name: cli_progress
+-- What a progress bar shows. The time a job ran leaves out its waiting, pauses and retries.
+select
+    id,
+    job_type,
+    status,
+    filename,
+    current_file,
+    target,
+    progress,
+    total_rows,
+    estimated_rows,
+    processed_rows,
+    error_count,
+    items_added,
+    items_updated,
+    items_unchanged,
+    items_skipped,
+    duplicate_of,
+    error_code,
+    error_message,
+    cancellation_reason,
+    waiting_reason,
+    is_held,
+    run_at,
+    cancel_requested,
+    pause_requested,
+    ran_seconds
+        + case when status = 'running' then extract(epoch from clock_timestamp() - claimed_at)::float8 else 0 end
+        as ran_seconds
+from jobd.job
+where id = any ($1::uuid[])
+order by created_at, id;
+
+-- name: cli_error_groups
+-- How many records were refused for which reason, exactly.
+select file, field, code, sum(count)::bigint as count, min(first_row) as first_row
+from jobd.job_error_group
+where job_id = $1
+group by file, field, code
+order by 4 desc, file, field, code;
+
+-- name: cli_errors
+-- A page of a job's row errors.
+select id, row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data, created_at
+from jobd.job_error
+where job_id = $1 and id > $2
+order by id
+limit $3;
+
+-- name: cli_errors_json
+-- The row errors in the form that applications get them in.
+select jobd.job_errors_json($1)::text as errors;
+
+-- name: cli_rejects
+-- A page of the refused records themselves, each with everything that is wrong with it.
+select
+    reject.file,
+    reject.row_number,
+    reject.record,
+    min(error.line_number) as line_number,
+    string_agg(distinct error.field, '; ') as field,
+    string_agg(error.message, '; ' order by error.id) as reason,
+    coalesce(bool_or(error.error_type = 'parse'), false) as is_unread
+from (
+    select file, row_number, record
+    from jobd.job_reject
+    where job_id = $1 and (file, row_number) > ($2, $3)
+    order by file, row_number
+    limit $4
+) as reject
+left join jobd.job_error as error
+    on error.job_id = $1 and coalesce(error.file, '') = reject.file and error.row_number = reject.row_number
+group by reject.file, reject.row_number, reject.record
+order by reject.file, reject.row_number;
+
+-- name: cli_timeline
+-- What happened to a job and what its worker had to say, in the order of time.
+select created_at, 'event' as kind, 'info' as level, event_type as event, old_status, new_status, actor, reason, data::text as data
+from jobd.job_event
+where job_id = $1
+union all
+select created_at, 'log', level, event, null, null, null, null, data::text
+from jobd.job_log
+where job_id = $1
+order by created_at;
+
+-- name: cli_queues
+-- What waits and runs in each queue.
+select stats.*, queue.resume_at
+from jobd.queue_stats as stats
+left join jobd.queue as queue on queue.name = stats.queue
+order by stats.queue;
+
+-- name: cli_workers
+-- The daemons that run, and those that were lost of late.
+select
+    worker.id,
+    worker.name,
+    worker.host,
+    worker.pid,
+    worker.version,
+    worker.queues,
+    worker.slots,
+    worker.memory_bytes,
+    worker.is_draining,
+    worker.heartbeat_at,
+    worker.lost_at,
+    worker.created_at,
+    worker.lease_expires_at > clock_timestamp() and worker.lost_at is null as is_alive,
+    (select count(*) from jobd.job where job.status = 'running' and job.worker_id = worker.id) as running
+from jobd.worker as worker
+order by worker.created_at, worker.id;

@@ -1,0 +1,121 @@
+-- What a daemon reads and calls. State changes are functions; JSON travels as text.
+
+-- name: daemon_identity
+-- Who the daemon is for the database, and whether it may work at all.
+select oid as role_oid,
+    coalesce(has_function_privilege('jobd.claim(uuid, text[], int, text[])', 'execute'), false) as may_claim
+from pg_roles
+where rolname = current_user;
+
+-- name: daemon_register
+select jobd.register_worker($1::uuid, $2::text, $3::text, $4::int, $5::text, $6::text[], $7::int, $8::float8, $9::float8);
+
+-- name: daemon_beat
+-- Renew the lease, bring back the running jobs with their stop flags, and name the workers that look dead.
+select
+    beat.job_id, beat.lease_token, beat.cancel_requested, beat.pause_requested,
+    (select array_agg(dead.worker_id) from jobd.dead_workers($1::uuid) as dead) as dead_workers
+from (values (1)) as always (one)
+left join jobd.heartbeat($1::uuid, $2::float8, $3::int, $4::timestamptz, $5::bigint, $6::boolean) as beat on true;
+
+-- name: daemon_deregister
+select jobd.deregister_worker($1::uuid);
+
+-- name: daemon_claim
+-- The listed columns are those of jobd.model.job, and what only the runner reads.
+select
+    id, job_type, queue, priority, status, version, serial_key, run_at, source, source_type, filename, file_hash,
+    target, handler, options, metadata, created_by, tenant, related_dataset_id, idempotency_key, estimated_rows,
+    max_retries, batch_id, after, cancel_requested, pause_requested, retry_count, interrupt_count, lost_lease_count,
+    duplicate_of, parent_id, total_rows, processed_rows, success_count, error_count, items_added, items_updated,
+    items_unchanged, items_skipped, items_removed, errors_not_stored, progress, files_total, files_done, current_file,
+    cursor, detected, result, error_code, error_message, waiting_reason, worker_id, lease_token, cancellation_reason,
+    submitted_role, submitted_role_oid, created_at, updated_at, started_at, completed_at, cancelled_at, paused_at,
+    claimed_at, ran_seconds
+from jobd.claim($1::uuid, $2::text[], $3::int, $4::text[]);
+
+-- name: daemon_next_due
+select extract(epoch from jobd.next_due_at($1::text[]) - clock_timestamp())::float8;
+
+-- name: daemon_begin
+select jobd.begin(
+    $1::uuid, $2::bigint, $3::jsonb, $4::bigint, $5::bigint, $6::text, $7::int, $8::text
+);
+
+-- name: daemon_finish
+select job_id, status
+from jobd.finish($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::float8[]);
+
+-- name: daemon_log
+select jobd.log($1::uuid, $2::text, $3::text, $4::jsonb);
+
+-- name: daemon_job_state
+-- What a job's row says now: after a lost connection, a notification, or an ending that nobody confirmed.
+select id, lease_token, status, worker_id, cancel_requested, pause_requested, cursor, error_count, processed_rows
+from jobd.job
+where id = any ($1::uuid[]);
+
+-- name: daemon_submitter_login
+select login_name from jobd.submitter where role_oid = $1::oid;
+
+-- name: daemon_dead_workers
+select worker_id, login_names from jobd.dead_workers($1::uuid);
+
+-- name: daemon_terminate_backends
+select jobd.terminate_backends($1::uuid);
+
+-- name: daemon_rescue
+select job_id, former_worker_id, status, reason, queue from jobd.rescue($1::uuid, $2::int);
+
+-- name: daemon_open_gates
+select jobd.open_gates($1::int);
+
+-- name: daemon_sample_queues
+select queue, status, jobs, oldest_due_age_seconds, is_paused from jobd.sample_queues();
+
+-- name: daemon_listener_presence
+select pid, backend_start from pg_stat_activity where pid = pg_backend_pid();
+
+-- name: daemon_echo
+select pg_notify($1::text, $2::text);
+
+-- name: batch_begin
+-- One simple query. What code of other people's may have set for the session is set anew for each transaction.
+begin isolation level read committed read write;
+set local datestyle = 'ISO, YMD';
+set local intervalstyle = 'postgres';
+set local timezone = 'UTC';
+set local search_path = "$user", public;
+set local bytea_output = 'hex';
+set local lock_timeout = '3s';
+set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = '60s';
+
+-- name: batch_commit
+select lease_token, cancel_requested, pause_requested, error_count, processed_rows
+from jobd.commit_batch(
+    $1::uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::jsonb, $9::float8,
+    $10::bigint, $11::text,
+    $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
+    $20::text[], $21::text[],
+    $22::bigint[], $23::text[], $24::bytea[]
+);
+
+-- name: session_prepare
+-- One simple query, again after DISCARD ALL. The server notices a client that vanished while it works for it;
+-- staging tables fit in memory; compiling a plan costs more than running jobd's short statements.
+set tcp_keepalives_idle = 10;
+set tcp_keepalives_interval = 5;
+set tcp_keepalives_count = 3;
+set tcp_user_timeout = 30000;
+set temp_buffers = '32MB';
+set jit = off;
+
+-- name: session_without_notify
+set jobd.notify = off;
+
+-- name: session_terminate_predecessor
+-- End the backend of a lost connection, so that it neither commits nor holds locks any more.
+select pg_terminate_backend(pid, 5000)
+from pg_stat_activity
+where pid = $1::int and application_name = $2::text and usename = current_user and datname = current_database();

@@ -1,0 +1,164 @@
+"""Runs an import as a daemon would, batch by batch on one connection, and keeps what it was told to write down."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jobd.db.queries import query
+from jobd.errors import JobFailed
+from jobd.importing.pipeline import run_import
+from jobd.model.job import Job
+from jobd.model.status import JobStatus, JobType
+from jobd.model.tally import Tally
+from jobd.runner.context import BatchReceipt, BatchResult, JobContext
+from jobd.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import asyncpg
+
+    from jobd.model.row_error import RejectedRecord, RowError
+
+
+@dataclass
+class Imported:
+    """What an import did, summed over its batches."""
+
+    tally: Tally = field(default_factory=Tally)
+    errors: list[RowError] = field(default_factory=list)
+    rejects: list[RejectedRecord] = field(default_factory=list)
+    cursor: dict[str, Any] | None = None
+    batches: int = 0
+    progress: list[float] = field(default_factory=list)
+    begun: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    failure: JobFailed | None = None
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        tally = self.tally
+        return tally.added, tally.updated, tally.unchanged, tally.skipped, tally.refused
+
+    @property
+    def reasons(self) -> list[tuple[int, str | None, str]]:
+        return [(error.row_number, error.field, error.code) for error in self.errors]
+
+
+class LocalContext:
+    """Stands for the runner: a transaction per batch, and the row's counters in memory."""
+
+    def __init__(self, connection: asyncpg.Connection, job: Job, settings: Settings, imported: Imported) -> None:
+        self.job = job
+        self.settings = settings
+        self._connection = connection
+        self.imported = imported
+        self.before_batch: Callable[[int], Awaitable[None]] | None = None
+
+    @property
+    def last_cursor(self) -> dict[str, Any] | None:
+        return self.imported.cursor
+
+    async def begin(self, **found: Any) -> None:
+        self.imported.begun |= {name: value for name, value in found.items() if value is not None}
+
+    async def read(self, look: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
+        await self._connection.execute(query("batch_begin"))
+        try:
+            return await look(self._connection)
+        finally:
+            await self._connection.execute("rollback")
+
+    async def run_batch(self, attempt: Callable[[asyncpg.Connection], Awaitable[BatchResult]]) -> BatchReceipt:
+        if self.before_batch is not None:
+            await self.before_batch(self.imported.batches)
+        await self._connection.execute(query("batch_begin"))
+        try:
+            result = await attempt(self._connection)
+        except BaseException:
+            if not self._connection.is_closed():
+                await self._connection.execute("rollback")
+            raise
+        await self._connection.execute("commit")
+        kept = self.imported
+        kept.tally += result.tally
+        kept.errors += result.errors
+        kept.rejects += result.rejects
+        assert kept.cursor is None or kept.cursor["row"] < result.cursor["row"]
+        kept.cursor = result.cursor
+        kept.batches += 1
+        kept.progress.append(result.progress)
+        assert kept.tally.processed_rows == result.cursor["row"]
+        return BatchReceipt(kept.tally.refused, kept.tally.processed_rows, False, False)
+
+
+async def import_file(
+    connection: asyncpg.Connection,
+    path: Path,
+    target: str,
+    options: dict[str, Any] | None = None,
+    *,
+    continued: Imported | None = None,
+    before_batch: Callable[[int], Awaitable[None]] | None = None,
+    batch_size: int = 20_000,
+    **columns: Any,
+) -> Imported:
+    """Import a file; a failure of the job is kept in the result. ``continued``: go on where that one ended."""
+    imported = continued or Imported()
+    imported.failure = None
+    job = _job(
+        source=str(path),
+        target=target,
+        options=options or {},
+        detected=imported.begun.get("detected"),
+        cursor=imported.cursor,
+        processed_rows=imported.tally.processed_rows,
+        error_count=imported.tally.refused,
+        success_count=imported.tally.success_count,
+        **columns,
+    )
+    settings = Settings(import_roots=(path.parent,), batch_size=batch_size)
+    context = LocalContext(connection, job, settings, imported)
+    context.before_batch = before_batch
+    try:
+        imported.result = await run_import(cast("JobContext", context))
+    except JobFailed as failure:
+        imported.failure = failure
+    return imported
+
+
+def write(path: Path, lines: Sequence[str] | str | bytes) -> Path:
+    """A file of these lines, or with exactly this text."""
+    if isinstance(lines, bytes):
+        path.write_bytes(lines)
+    elif isinstance(lines, str):
+        path.write_text(lines, encoding="utf-8", newline="")
+    else:
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+    return path
+
+
+def _job(**given: Any) -> Job:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+    values |= {
+        "id": uuid.uuid4(),
+        "job_type": JobType.IMPORT,
+        "queue": "default",
+        "priority": "normal",
+        "status": JobStatus.RUNNING,
+        "version": 1,
+        "run_at": now,
+        "metadata": {},
+        "lease_token": 1,
+        "submitted_role": "postgres",
+        "submitted_role_oid": 10,
+        "created_at": now,
+        "updated_at": now,
+        **given,
+    }
+    return Job(**values)
