@@ -1,0 +1,96 @@
+"""What a reader yields: the records of one stretch of the stream, refused ones among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from jobd.sources.records import CopyDialect, RefusedRecord
+    from jobd.sources.stream import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Consecutive records k = 0 … n-1, taken and refused ones, in file order.
+
+    ``positions[k]`` is the place in the stream behind record k, ``lines[k]`` the physical line it starts on,
+    ``next_lines[k]`` the one behind it. ``refused_at`` are the refused ones' k, in step with ``refused``, whose
+    row numbers are still 0. ``data``, ``ends`` and ``field_ends`` are of the taken ones, as in RecordBatch.
+    ``source`` is the stretch itself as it was read; it begins at ``source_start``.
+    """
+
+    positions: NDArray[np.int64]
+    lines: NDArray[np.int64]
+    next_lines: NDArray[np.int64]
+    refused_at: list[int]
+    refused: list[RefusedRecord]
+    data: bytes
+    ends: NDArray[np.int64]
+    field_ends: NDArray[np.int32]
+    source: bytes
+    source_start: int
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Format(Protocol):
+    """A way of reading records, with everything that was detected about one source."""
+
+    @property
+    def dialect(self) -> CopyDialect:
+        """How ``data`` of its blocks is written."""
+        ...
+
+    @property
+    def header(self) -> list[str]:
+        """The columns' names; empty where the source does not name them."""
+        ...
+
+    @property
+    def column_count(self) -> int:
+        """Fields of a record."""
+        ...
+
+    @property
+    def data_position(self) -> int:
+        """Where the first record begins."""
+        ...
+
+    @property
+    def data_line(self) -> int:
+        """The physical line that it begins on."""
+        ...
+
+    def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
+        """Blocks from a record's first byte onwards; raises SourceError when the stream breaks off."""
+        ...
+
+    def record_counts(self, stream: Stream) -> Iterator[int]:
+        """Numbers of records, stretch by stretch from the first record on, refused ones included."""
+        ...
+
+
+def refused_block(
+    record: RefusedRecord, *, position: int, line: int, next_line: int, source: bytes, columns: int
+) -> Block:
+    """A block of one refused record that ends at ``position``; ``source`` is what was read right before there."""
+    return Block(
+        positions=np.array([position], np.int64),
+        lines=np.array([line], np.int64),
+        next_lines=np.array([next_line], np.int64),
+        refused_at=[0],
+        refused=[record],
+        data=b"",
+        ends=np.zeros(0, np.int64),
+        field_ends=np.zeros((0, columns), np.int32),
+        source=source,
+        source_start=position - len(source),
+    )

@@ -1,0 +1,70 @@
+"""CSV as blocks of records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobd.sources.block import Block
+from jobd.sources.csv_block import assemble, extents, is_record
+from jobd.sources.csv_parts import CsvReading, Part
+from jobd.sources.options import RECORD_BYTES_MAX
+from jobd.sources.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobd.sources.csv_cutter import CsvShape
+    from jobd.sources.records import CopyDialect
+    from jobd.sources.stream import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvFormat:
+    """CSV of one shape; at ``data_position`` and ``data_line`` its first record begins, behind the header."""
+
+    shape: CsvShape
+    dialect: CopyDialect
+    header: list[str]
+    column_count: int
+    data_position: int
+    data_line: int
+    record_bytes_max: int = RECORD_BYTES_MAX
+
+    def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
+        """Records from ``position`` on, which is where one begins."""
+        reading = CsvReading(self.shape, Window(stream, position), line, self.column_count, self.record_bytes_max)
+        for part in reading.parts():
+            block = part if isinstance(part, Block) else self._block(part)
+            if block is not None:
+                yield block
+
+    def _block(self, part: Part) -> Block | None:
+        block = assemble(
+            part.buffer,
+            part.cut,
+            self.shape,
+            strays=part.strays,
+            columns=self.column_count,
+            codec=self.dialect.codec,
+            position=part.position,
+            line=part.line,
+        )
+        if block is not None and part.size < len(block.source):
+            # A line end was added that the file's last line lacks.
+            np.minimum(block.positions, part.position + part.size, out=block.positions)
+        return block
+
+    def record_counts(self, stream: Stream) -> Iterator[int]:
+        """Numbers of records, without looking at their fields."""
+        window = Window(stream, self.data_position)
+        reading = CsvReading(self.shape, window, self.data_line, self.column_count, self.record_bytes_max)
+        for part in reading.parts(with_fields=False):
+            if isinstance(part, Block):
+                yield len(part)
+            elif self.column_count == 1:
+                yield len(part.cut)
+            else:
+                yield int(is_record(extents(part.buffer, part.cut, self.shape), self.column_count).sum())

@@ -1,0 +1,198 @@
+"""What a source is: its compression, encoding, format and dialect, from its first bytes, then from its name.
+
+Options that are stated win. What is decided here is frozen with the job: a later attempt reads the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from jobd.errors import OptionError, SourceError
+from jobd.sources.csv_cutter import CR, LF, CsvShape, cut
+from jobd.sources.encodings import codec_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobd.sources.options import ReadOptions
+
+SAMPLE_BYTES = 1 << 18
+_SHARE_MIN = 0.1
+_DELIMITERS = ",;\t|"
+_SAMPLE_RECORDS = 200
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_UNREADABLE = (
+    (b"PK\x03\x04", "a zip archive or an office document"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
+    (b"BZh", "compressed by bzip2"),
+    (b"\xfd7zXZ\x00", "compressed by xz"),
+    (b"PAR1", "a Parquet file"),
+    (b"%PDF-", "a PDF document"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+    (b"\xd0\xcf\x11\xe0", "an old office document"),
+)
+_NAMES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The character set, and how many bytes of a mark stand before the text."""
+
+    codec: str
+    bom_bytes: int
+
+
+def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
+    """By the mark at the beginning, else as stated, else UTF-8."""
+    for mark, codec in _BOMS:
+        if sample.startswith(mark):
+            return Encoding(codec, len(mark))
+    if options.encoding is None:
+        return Encoding("utf-8", 0)
+    stated = codec_name(options.encoding)
+    if stated is None:
+        raise OptionError(f"encoding: {options.encoding!r} is no character set that is known here")
+    return Encoding("utf-8" if stated == "utf-8-sig" else stated, 0)
+
+
+def detect_format(sample: bytes, path: Path, options: ReadOptions) -> str:
+    """``csv`` or ``jsonl``; raises where it is neither, or cannot be told."""
+    if options.source_type is not None:
+        if options.source_type not in {"csv", "jsonl"}:
+            raise OptionError(
+                f"source_type: {options.source_type} cannot be read yet, only csv and jsonl",
+                code="option_unsupported",
+            )
+        return options.source_type
+    _refuse_binary(sample, path)
+    text = sample.lstrip(b" \t\r\n")
+    if not text:
+        raise SourceError(f"{path} holds nothing but blank lines", code="format_undetectable")
+    named = _named(path)
+    if text[:1] in b"{[":
+        first, _, rest = text.partition(b"\n")
+        if text[:1] == b"{" and _is_json(first):
+            return "jsonl"
+        if named == "jsonl" and (rest or not _is_beginning_of_json(text)):
+            return "jsonl"
+        if named is None and _is_beginning_of_json(text):
+            raise SourceError(
+                f"{path} is JSON, but not one object per line; JSON documents cannot be read yet",
+                code="format_undetectable",
+            )
+    return named or "csv"
+
+
+def _named(path: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in {".gz", ".gzip"}:
+        suffixes.pop()
+    return _NAMES.get(suffixes[-1]) if suffixes else None
+
+
+def _refuse_binary(sample: bytes, path: Path) -> None:
+    for magic, what in _UNREADABLE:
+        if sample.startswith(magic):
+            raise SourceError(f"{path} is {what}, which cannot be read yet", code="format_undetectable")
+    head = sample[: 1 << 16]
+    if head.count(0) * 10 > len(head):
+        raise SourceError(
+            f"{path} does not look like text: every tenth byte or more is NUL. If it is UTF-16 without a mark, "
+            "say so: encoding utf-16-le or utf-16-be",
+            code="format_undetectable",
+        )
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _is_beginning_of_json(text: bytes) -> bool:
+    """Whether it could be a JSON document of several lines (or one that is longer than the sample)."""
+    return bool(re.match(rb'\{\s*("|\}|$)|\[\s*([\[{"\]0-9tfn-]|$)', text))
+
+
+def detect_shape(sample: bytes, options: ReadOptions, *, is_whole: bool) -> CsvShape:
+    """Delimiter, quote, escape and line end of CSV."""
+    quote = _single_byte("quote", options.quote) or _detect_quote(sample)
+    newline, is_crlf = _detect_line_end(sample, quote)
+    escape = _single_byte("escape", options.escape) or _detect_escape(sample, quote)
+    stated = _single_byte("delimiter", options.delimiter)
+    shapes = [
+        CsvShape(delimiter=delimiter, quote=quote, escape=escape, newline=newline, is_crlf=is_crlf)
+        for delimiter in ([stated] if stated else _DELIMITERS.encode())
+    ]
+    if len({shapes[0].delimiter, quote, newline, CR}) < 3 + (newline != CR) or escape in {
+        shapes[0].delimiter,
+        newline,
+    }:
+        raise OptionError("delimiter, quote and escape must differ from each other and from line ends")
+    return shapes[0] if stated else max(shapes, key=lambda shape: _fit(sample, shape, is_whole=is_whole))
+
+
+def _single_byte(name: str, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if len(value) != 1 or not value.isascii() or value in "\0\r\n":
+        raise OptionError(f"{name}: {value!r} is not one ASCII character")
+    return ord(value)
+
+
+def _detect_quote(sample: bytes) -> int:
+    """The double quote, unless none occurs and single quotes enclose a field on nearly every line."""
+    if b'"' not in sample and b"'" in sample:
+        lines = sample.splitlines()[1 : _SAMPLE_RECORDS + 1]
+        enclosed = sum(bool(re.search(rb"(?:^|[,;\t|])'[^']*'(?:[,;\t|]|$)", line)) for line in lines)
+        if enclosed and enclosed * 10 >= len(lines) * 9:
+            return ord("'")
+    return ord('"')
+
+
+def _detect_escape(sample: bytes, quote: int) -> int:
+    r"""The quote itself, unless ``\"`` occurs inside fields and doubled quotes do not."""
+    mark = re.escape(bytes([quote]))
+    within = re.search(rb"[^,;\t|\r\n]\\" + mark + rb"(?![,;\t|\r\n])", sample)
+    if within and not re.search(rb"[^,;\t|\r\n]" + mark + mark + rb"[^,;\t|\r\n]", sample):
+        return ord("\\")
+    return quote
+
+
+def _detect_line_end(sample: bytes, quote: int) -> tuple[int, bool]:
+    """As COPY decides it: by the first line end outside quotes."""
+    is_inside = False
+    for found in re.finditer(re.escape(bytes([quote])) + rb"|\r\n|\r|\n", sample):
+        token = found.group()
+        if token[0] == quote:
+            is_inside = not is_inside
+        elif not is_inside:
+            return (CR if token == b"\r" else LF), token == b"\r\n"
+    return LF, False
+
+
+def _fit(sample: bytes, shape: CsvShape, *, is_whole: bool) -> tuple[bool, float, int]:
+    """How well a delimiter explains the first records: whether it divides them, and how many as the first one."""
+    text = sample if not is_whole or sample[-1] == shape.newline else sample + bytes([shape.newline])
+    found = cut(text, shape)
+    lengths = np.diff(found.ends, prepend=0)
+    counts = found.counts[lengths > 1 + shape.is_crlf][:_SAMPLE_RECORDS]
+    if not len(counts):
+        return False, 0.0, 0
+    first = int(counts[0])
+    share = float((counts == first).mean())
+    return first > 1 and share > _SHARE_MIN, share, first

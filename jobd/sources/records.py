@@ -1,0 +1,234 @@
+"""Records in bulk: bytes that COPY can take, and where each record and field lies in them.
+
+No object per row is made. A record is an index into the arrays of its batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from jobd.sources.splice import keep_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from jobd.model.cursor import Cursor
+
+    Offsets = NDArray[np.int64]
+
+_ZERO = np.zeros(1, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyDialect:
+    """What COPY (FORMAT csv) must be told to read a batch's bytes.
+
+    ``encoding`` is PostgreSQL's name and ``codec`` Python's name of the same character set. NULL is always the
+    unquoted empty field. ``line_end`` is how every record of ``data`` ends.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    encoding: str = "UTF8"
+    codec: str = "utf-8"
+    line_end: bytes = b"\n"
+
+    @property
+    def null(self) -> str:
+        """The text that stands for NULL when it is not quoted."""
+        return ""
+
+
+class FieldValue(NamedTuple):
+    """One field as COPY understands it; ``text`` of an unquoted empty field is ``''`` (COPY's NULL)."""
+
+    text: str
+    was_quoted: bool
+
+
+@dataclass(slots=True)
+class RefusedRecord:
+    """A record that the reader could not take. ``raw`` is its bytes in the file, cut at ``RAW_BYTES_MAX``.
+
+    Its row number becomes known last, when its batch is put together.
+    """
+
+    row_number: int
+    line_number: int
+    code: str
+    message: str
+    raw: bytes
+    field: str | None = None
+    error_type: str = "parse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordBatch:
+    """Consecutive records of one file.
+
+    ``ends[i]`` is the offset in ``data`` behind record i's line end, ``rows[i]`` its number in the file (from 1),
+    ``lines[i]`` the physical line it starts on (from 1), ``field_ends[i, j]`` the offset where field j's delimiter
+    or line end stands. Records that were refused are in none of them, but take their row numbers.
+    """
+
+    data: bytes
+    ends: Offsets
+    rows: Offsets
+    lines: Offsets
+    field_ends: NDArray[np.int32]
+    dialect: CopyDialect
+    cursor: Cursor
+    refused: list[RefusedRecord] = field(default_factory=list)
+    bytes_read: int = 0
+    fraction_read: float = 0.0  # share of the source's bytes that lie before the cursor, 0 to 1
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def record_count(self) -> int:
+        """Records of the file that this batch stands for, refused ones included."""
+        return len(self.ends) + len(self.refused)
+
+    @property
+    def starts(self) -> Offsets:
+        """Offset in ``data`` of each record's first byte."""
+        return np.concatenate((_ZERO, self.ends[:-1])) if len(self.ends) else self.ends
+
+    def record(self, index: int) -> bytes:
+        """One record's bytes, its line end included."""
+        return self.data[int(self.ends[index - 1]) if index else 0 : int(self.ends[index])]
+
+    def fields(self, index: int) -> list[FieldValue]:
+        """One record's values, exactly as COPY would read them."""
+        start = int(self.ends[index - 1]) if index else 0
+        values = []
+        for end in self.field_ends[index].tolist():
+            values.append(decode_field(self.data[start:end], self.dialect))
+            start = end + 1
+        return values
+
+    def column_starts(self, column: int) -> Offsets:
+        """Offset in ``data`` of the first byte of this field in each record."""
+        return self.starts if column == 0 else self.field_ends[:, column - 1].astype(np.int64) + 1
+
+    def empty_fields(self, column: int, *, quoted: bool = False) -> Offsets:
+        """Indices of records whose field is empty (NULL to COPY); with ``quoted`` also those written ``""``."""
+        starts = self.column_starts(column)
+        lengths = self.field_ends[:, column] - starts
+        empty = lengths == 0
+        if quoted and len(starts):
+            pair = np.flatnonzero(lengths == 2)
+            array = np.frombuffer(self.data, np.uint8)
+            mark = ord(self.dialect.quote)
+            empty[pair] = (array[starts[pair]] == mark) & (array[starts[pair] + 1] == mark)
+        return np.flatnonzero(empty)
+
+    def fields_equal(self, column: int, value: bytes) -> Offsets:
+        """Indices of records whose field is written exactly as ``value`` (quotes count)."""
+        starts = self.column_starts(column)
+        found = np.flatnonzero(self.field_ends[:, column] - starts == len(value))
+        if not value:
+            return found
+        array = np.frombuffer(self.data, np.uint8)
+        for offset, byte in enumerate(value):
+            found = found[array[starts[found] + offset] == byte]
+        return found
+
+    def keep_records(self, keep: NDArray[np.bool_]) -> RecordBatch:
+        """The batch without the records where ``keep`` is false; cursor and numbers stay as they are."""
+        if keep.all():
+            return self
+        starts = self.starts
+        data = keep_spans(self.data, starts[keep], self.ends[keep])
+        lengths = self.ends - starts
+        removed = np.cumsum(np.where(keep, 0, lengths))
+        return replace(
+            self,
+            data=data,
+            ends=(self.ends - removed)[keep],
+            rows=self.rows[keep],
+            lines=self.lines[keep],
+            field_ends=(self.field_ends - removed[:, None]).astype(np.int32)[keep],
+        )
+
+    def slice(self, start: int, stop: int) -> RecordBatch:
+        """Records ``start`` up to ``stop`` alone, for halving; cursor and refused records stay as they are."""
+        offset = int(self.ends[start - 1]) if start else 0
+        ends = self.ends[start:stop] - offset
+        return replace(
+            self,
+            data=self.data[offset : offset + (int(ends[-1]) if len(ends) else 0)],
+            ends=ends,
+            rows=self.rows[start:stop],
+            lines=self.lines[start:stop],
+            field_ends=(self.field_ends[start:stop] - offset).astype(np.int32),
+        )
+
+    def keep_columns(self, columns: Sequence[int]) -> RecordBatch:
+        """The batch with these fields only (ascending), for files with columns that nobody wants."""
+        wanted = np.zeros(self.field_ends.shape[1], np.bool_)
+        wanted[list(columns)] = True
+        if wanted.all() or not len(self):
+            return replace(self, field_ends=self.field_ends[:, wanted])
+        starts = np.column_stack((self.starts, self.field_ends[:, :-1] + 1))[:, wanted].astype(np.int64)
+        ends = self.field_ends[:, wanted].astype(np.int64)
+        content_ends = self.field_ends[:, -1].astype(np.int64)
+        line_ends = self.ends - content_ends
+        # Each field is taken with the delimiter before the next one; the last with the record's line end.
+        spans_start = np.column_stack((starts, content_ends)).ravel()
+        spans_end = np.column_stack((ends[:, :-1] + 1, ends[:, -1], self.ends)).ravel()
+        widths = ends - starts + 1
+        widths[:, -1] += line_ends - 1
+        moved = np.cumsum(widths).reshape(widths.shape)
+        new_ends = moved[:, -1].copy()
+        moved[:, :-1] -= 1
+        moved[:, -1] -= line_ends
+        return replace(
+            self,
+            data=keep_spans(self.data, spans_start, spans_end),
+            ends=new_ends,
+            field_ends=moved.astype(np.int32),
+        )
+
+
+def decode_field(raw: bytes, dialect: CopyDialect) -> FieldValue:
+    """One field's bytes as COPY reads them: quotes switch quoting on and off wherever they stand."""
+    quote = dialect.quote.encode()
+    if quote not in raw:
+        return FieldValue(raw.decode(dialect.codec, "replace"), was_quoted=False)
+    escape = dialect.escape.encode()
+    if escape == quote:
+        # Quotes divide the field into stretches outside, inside, outside, … of them; nothing between two that are
+        # inside means a doubled quote, which stands for one.
+        parts = raw.split(quote)
+        text = [parts[0]]
+        for index in range(1, len(parts)):
+            if index % 2 and index > 1 and not parts[index - 1]:
+                text.append(quote)
+            text.append(parts[index])
+        return FieldValue(b"".join(text).decode(dialect.codec, "replace"), was_quoted=True)
+    return FieldValue(_unescape(raw, quote[0], escape[0]).decode(dialect.codec, "replace"), was_quoted=True)
+
+
+def _unescape(raw: bytes, quote: int, escape: int) -> bytes:
+    text = bytearray()
+    is_inside = False
+    index = 0
+    while index < len(raw):
+        byte = raw[index]
+        if is_inside and byte == escape and raw[index + 1 : index + 2] in (bytes([quote]), bytes([escape])):
+            index += 1
+            text.append(raw[index])
+        elif byte == quote:
+            is_inside = not is_inside
+        else:
+            text.append(byte)
+        index += 1
+    return bytes(text)

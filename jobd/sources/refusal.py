@@ -1,0 +1,66 @@
+"""Why the reader refuses a record: the stable code, and the sentence for people."""
+
+from __future__ import annotations
+
+from jobd.sources.options import RAW_BYTES_MAX
+from jobd.sources.records import RefusedRecord
+
+
+def ragged(fields: int, columns: int) -> tuple[str, str]:
+    """Another number of fields than there are columns."""
+    code = "too_few_fields" if fields < columns else "too_many_fields"
+    return code, f"{fields} {_noun(fields)} where {columns} {'is' if columns == 1 else 'are'} expected"
+
+
+def nul_byte() -> tuple[str, str]:
+    """PostgreSQL's text cannot hold it."""
+    return "nul_byte", "contains a NUL byte, which text in PostgreSQL cannot hold"
+
+
+def undecodable(codec: str) -> tuple[str, str]:
+    """Bytes that are not text."""
+    return (
+        "undecodable",
+        f"contains bytes that are not {codec.upper()}; is another encoding meant? See option encoding",
+    )
+
+
+def too_long(limit: int) -> tuple[str, str]:
+    """Longer, or of more parts, than may be held in memory."""
+    return "record_too_long", f"is longer than {limit} bytes, or has more parts than fit"
+
+
+def unterminated_quote() -> tuple[str, str]:
+    """A quote opens here and is closed nowhere."""
+    return "unterminated_quote", "opens a quote that is never closed; reading goes on with the next line"
+
+
+def stray_quote() -> tuple[str, str]:
+    """A quote in the middle of a field would swallow the lines that follow."""
+    return "stray_quote", (
+        "has a quote in the middle of a field that would swallow the next lines; reading goes on with the next one"
+    )
+
+
+def stray_line_end(name: str) -> tuple[str, str]:
+    """Half a line end, or one of another kind, outside quotes."""
+    return "stray_line_end", f"contains a {name} outside quotes that ends no line of this file"
+
+
+def refused(
+    reason: tuple[str, str], line: int, raw: bytes, field: str | None = None, row_number: int = 0
+) -> RefusedRecord:
+    """The record with its reason; line ends are no part of it."""
+    code, message = reason
+    return RefusedRecord(
+        row_number=row_number,
+        line_number=line,
+        code=code,
+        message=message,
+        raw=raw[:RAW_BYTES_MAX].rstrip(b"\r\n"),
+        field=field,
+    )
+
+
+def _noun(count: int) -> str:
+    return "field" if count == 1 else "fields"

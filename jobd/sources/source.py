@@ -1,0 +1,294 @@
+"""An opened source: batches of records with the cursor behind each, and what can be said of all beforehand."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from jobd.errors import SourceChanged, SourceError
+from jobd.model.cursor import Cursor
+from jobd.sources.records import RecordBatch
+from jobd.sources.stream import READ_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from jobd.sources.block import Block, Format
+    from jobd.sources.locate import LocatedFile
+    from jobd.sources.records import CopyDialect, RefusedRecord
+    from jobd.sources.stream import Stream
+
+_IDENTITY_BYTES = 1 << 16  # how much before a cursor must be the same for the source to be the same
+_SAMPLE_BYTES = 1 << 16
+_SAMPLES = 16
+
+
+class Interrupted(Exception):
+    """A count or a hash was called off by its caller."""
+
+
+class Source:
+    """One file, open, with everything about it decided.
+
+    Its methods block and do not touch each other: a count or a hash may run in another thread beside a reader.
+    """
+
+    def __init__(self, file: LocatedFile, stream: Stream, records: Format, detected: dict[str, Any]) -> None:
+        self._file = file
+        self._stream = stream
+        self._format = records
+        self.detected = detected
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. No reader of this source may be in use."""
+        self._file.close()
+
+    @property
+    def header(self) -> list[str]:
+        """The columns' names as the file has them; empty when it names none (``header: false``)."""
+        return self._format.header
+
+    @property
+    def column_count(self) -> int:
+        """Fields of each record."""
+        return self._format.column_count
+
+    @property
+    def dialect(self) -> CopyDialect:
+        """How the batches' bytes are written."""
+        return self._format.dialect
+
+    @property
+    def path(self) -> str:
+        """Where the file lies."""
+        return str(self._file.path)
+
+    @property
+    def size_bytes(self) -> int:
+        """The file's size, as it is stored."""
+        return self._file.size_bytes
+
+    @property
+    def resume_note(self) -> str | None:
+        """What continuing in the middle costs, where it costs anything."""
+        if self._stream.compression is None:
+            return None
+        return f"{self._stream.compression}: continuing reads and unpacks the file again from its start"
+
+    def start(self) -> Cursor:
+        """The cursor before the first record."""
+        return Cursor(
+            byte=self._format.data_position,
+            line=self._format.data_line,
+            size=self._file.size_bytes,
+            modified_ns=self._file.modified_ns,
+        )
+
+    def verify(self, cursor: Cursor) -> None:
+        """Raise SourceChanged unless this is the source that the cursor was made with."""
+        self._seek(self._stream.reopened(), cursor)
+
+    def _seek(self, stream: Stream, cursor: Cursor) -> bytes:
+        """Place the stream at the cursor; gives the bytes before it, which have proved to be the same."""
+        if cursor.size != self._file.size_bytes:
+            raise SourceChanged(
+                f"{self.path} has changed: it is {self._file.size_bytes} bytes long and was {cursor.size}, "
+                f"with {cursor.row} records of it imported. Put the same file back and retry, or submit a new job"
+            )
+        stream.seek(cursor.byte - cursor.block_bytes)
+        block = stream.read(cursor.block_bytes) if cursor.block_bytes else b""
+        if cursor.block_bytes and _block_hash(block) != cursor.block_hash:
+            raise SourceChanged(
+                f"{self.path} has changed before byte {cursor.byte}: the bytes up to there are not those of the "
+                f"{cursor.row} records already imported. Put the same file back and retry, or submit a new job"
+            )
+        return block
+
+    def reader(self, cursor: Cursor | None = None) -> BatchReader:
+        """Records from the cursor on, which is verified first; from the first one without."""
+        stream = self._stream.reopened()
+        verified = b"" if cursor is None else self._seek(stream, cursor)
+        return BatchReader(self._format, stream, cursor or self.start(), verified)
+
+    def batches(self, cursor: Cursor | None, max_rows: int, max_bytes: int) -> Iterator[RecordBatch]:
+        """All batches from the cursor on."""
+        reader = self.reader(cursor)
+        while (batch := reader.read(max_rows, max_bytes)) is not None:
+            yield batch
+
+    def count_rows(self, is_cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Records of the whole source, refused ones included: exact, in one fast pass."""
+        count = 0
+        for records in self._format.record_counts(self._stream.reopened()):
+            count += records
+            if is_cancelled():
+                raise Interrupted
+        return count
+
+    def sha256(self, is_cancelled: Callable[[], bool] = lambda: False) -> str:
+        """Hash of the file as it is stored, 64 lower-case hex digits."""
+        digest = hashlib.sha256()
+        position = 0
+        while data := self._file.read(position, READ_BYTES):
+            digest.update(data)
+            position += len(data)
+            if is_cancelled():
+                raise Interrupted
+        return digest.hexdigest()
+
+    def estimate_rows(self) -> int:
+        """About how many records there are, from a few samples: milliseconds, whatever the size."""
+        stream = self._stream.reopened()
+        start = self._format.data_position
+        records = 0
+        end = start
+        lines = 0
+        for block in self._format.blocks(stream, start, self._format.data_line):
+            records += len(block)
+            end = int(block.positions[-1])
+            lines = int(block.next_lines[-1]) - self._format.data_line
+            if end - start >= READ_BYTES // 2:
+                break
+        else:
+            return records
+        if stream.compression is not None:
+            return round(records / max(stream.fraction_before(end), 1e-9))
+        # The first stretch says how many lines make a record, samples of the whole how long lines are.
+        step = max(1, (self.size_bytes - start) // _SAMPLES)
+        samples = [self._file.read(start + step * index, _SAMPLE_BYTES) for index in range(_SAMPLES)]
+        newline = b"\n" if b"\n" in samples[0] else b"\r"
+        density = sum(sample.count(newline) for sample in samples) / max(1, sum(map(len, samples)))
+        return max(records, round((self.size_bytes - start) * density * records / max(1, lines)))
+
+
+class BatchReader:
+    """Yields batches of any size, which may change from one to the next."""
+
+    def __init__(self, records: Format, stream: Stream, cursor: Cursor, verified: bytes = b"") -> None:
+        self._format = records
+        self._stream = stream
+        self._cursor = cursor
+        self._blocks = records.blocks(stream, cursor.byte, cursor.line)
+        self._block: Block | None = None
+        self._taken = 0  # records of the block that are in batches already
+        self._break: SourceError | None = None
+        # The bytes before the block: a cursor shortly behind its beginning is known by them too.
+        self._before, self._before_end = verified, cursor.byte
+
+    def read(self, max_rows: int, max_bytes: int) -> RecordBatch | None:
+        """The next records, at least one; None behind the last.
+
+        An error of the source is raised once every record before it has been delivered.
+        """
+        pieces: list[tuple[Block, bytes, int, int]] = []
+        rows, limit = 0, self._cursor.byte + max_bytes
+        while rows < max_rows and (block := self._current()) is not None:
+            within = int(np.searchsorted(block.positions, limit, "right"))
+            stop = min(self._taken + max_rows - rows, within, len(block))
+            if stop <= self._taken:
+                if pieces:
+                    break
+                stop = self._taken + 1
+            pieces.append((block, self._before, self._taken, stop))
+            rows += stop - self._taken
+            self._taken = stop
+            if stop < len(block):
+                break
+        if not pieces:
+            if self._break is not None:
+                raise self._break
+            return None
+        return self._batch(pieces)
+
+    def _current(self) -> Block | None:
+        if self._block is None or self._taken >= len(self._block):
+            self._taken = 0
+            if self._block is not None:
+                self._before_end = int(self._block.positions[-1])
+                self._before = _tail(self._before, self._block, self._before_end)
+            try:
+                self._block = None if self._break else next(self._blocks, None)
+            except SourceError as error:
+                self._block, self._break = None, error
+            if self._block is not None and self._block.source_start != self._before_end:
+                self._before = b""
+        return self._block
+
+    def _batch(self, pieces: list[tuple[Block, bytes, int, int]]) -> RecordBatch:
+        first_row = self._cursor.row + 1
+        data: list[bytes] = []
+        ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        fields: list[np.ndarray[Any, np.dtype[np.int32]]] = []
+        rows, lines = [], []
+        refused: list[RefusedRecord] = []
+        offset = 0
+        for block, _, start, stop in pieces:
+            skipped = bisect_left(block.refused_at, start)
+            bad = block.refused_at[skipped : bisect_left(block.refused_at, stop)]
+            kept = np.arange(start, stop) if not bad else np.delete(np.arange(start, stop), np.array(bad) - start)
+            first, last = start - skipped, stop - skipped - len(bad)
+            begin = int(block.ends[first - 1]) if first else 0
+            end = int(block.ends[last - 1]) if last > first else begin
+            data.append(block.data if (begin, end) == (0, len(block.data)) else block.data[begin:end])
+            ends.append(block.ends[first:last] + (offset - begin))
+            fields.append(block.field_ends[first:last] + np.int32(offset - begin))
+            rows.append(kept + (first_row - start))
+            lines.append(block.lines[kept])
+            for at, record in zip(bad, block.refused[skipped : skipped + len(bad)], strict=True):
+                record.row_number = first_row + at - start
+                refused.append(record)
+            offset += end - begin
+            first_row += stop - start
+        before = self._cursor.byte
+        self._cursor = self._cursor_behind(*pieces[-1], first_row - 1)
+        return RecordBatch(
+            data=data[0] if len(data) == 1 else b"".join(data),
+            ends=np.concatenate(ends),
+            rows=np.concatenate(rows),
+            lines=np.concatenate(lines),
+            field_ends=np.concatenate(fields),
+            dialect=self._format.dialect,
+            cursor=self._cursor,
+            refused=refused,
+            bytes_read=self._cursor.byte - before,
+            fraction_read=self._stream.fraction_before(self._cursor.byte),
+        )
+
+    def _cursor_behind(self, block: Block, before: bytes, _start: int, stop: int, row: int) -> Cursor:
+        position = int(block.positions[stop - 1])
+        last = _tail(before, block, position)
+        return replace(
+            self._cursor,
+            byte=position,
+            row=row,
+            line=int(block.next_lines[stop - 1]),
+            block_bytes=len(last),
+            block_hash=_block_hash(last) if last else "",
+        )
+
+
+def _tail(before: bytes, block: Block, position: int) -> bytes:
+    """The last bytes up to a position in the block, as far as they are at hand without a gap."""
+    read = position - block.source_start
+    if read > len(block.source):
+        return b""
+    if read >= _IDENTITY_BYTES:
+        return block.source[read - _IDENTITY_BYTES : read]
+    return (before + block.source[:read])[-_IDENTITY_BYTES:]
+
+
+def _block_hash(block: bytes) -> str:
+    return hashlib.blake2b(block, digest_size=16).hexdigest()

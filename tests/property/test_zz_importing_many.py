@@ -1,0 +1,182 @@
+"""Invariant 7: what an import does depends neither on the size of its batches nor on the way they take."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobd.importing.course import Course
+from tests.support.importing import import_file, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.database import Database
+    from tests.support.importing import Imported
+
+PARENTS = """
+create table parent (code text primary key);
+insert into parent values ('a'), ('b'), ('c');
+"""
+
+# The table `rows` of each shape has these columns; what refuses what is the shape's own.
+HEADER = "id,name,amount,day,parent,nick"
+SHAPES = {
+    "keyed": """
+        create table rows (
+            id int primary key, name varchar(5) not null, amount numeric(5,2) check (amount <> 13), day date,
+            parent text references parent, nick text
+        )""",
+    "two unique": """
+        create table rows (
+            id int primary key, name varchar(5) not null, amount numeric(5,2), day date,
+            parent text references parent deferrable initially deferred, nick text unique
+        )""",
+    "no key": """
+        create table rows (
+            id int, name varchar(5) not null, amount numeric(5,2) check (amount <> 13), day date,
+            parent text references parent, nick text unique
+        )""",
+    "refers to itself": """
+        create table rows (
+            id text primary key, name varchar(5) not null, amount numeric(5,2), day date,
+            parent text references rows (id), nick text
+        )""",
+    "partitioned": """
+        create table rows (
+            id int, name varchar(5) not null, amount numeric(5,2), day date,
+            parent text references parent, nick text, primary key (id)
+        ) partition by range (id);
+        create table rows_low partition of rows for values from (0) to (3);
+        create table rows_high partition of rows for values from (3) to (6)""",
+    "trigger": """
+        create table rows (
+            id int primary key, name varchar(5) not null, amount numeric(5,2), day date,
+            parent text references parent, nick text
+        );
+        create function judge() returns trigger language plpgsql as $$
+        begin
+            if new.nick = 'p' then raise exception 'nobody is called p'; end if;
+            if new.nick = 'q' then return null; end if;
+            if new.name is null then new.name := 'none'; end if;
+            return new;
+        end $$;
+        create trigger judge before insert or update on rows for each row execute function judge()""",
+    "excluded": """
+        create table rows (
+            id int primary key, name varchar(5) not null, amount numeric(5,2), day date,
+            parent text references parent, nick text, exclude using btree (nick with =)
+        )""",
+}
+
+_ids = st.sampled_from(["1", "1", "2", "2", "3", "4", "5", "7", "", "x", "1.5"])
+_records = st.one_of(
+    st.tuples(
+        _ids,
+        st.sampled_from(["ann", "bob", "", '""', "longer", '"a,b"', '"a\nb"', '"q""q"']),
+        st.sampled_from(["1", "13", "2.00", "1e9", "", "NaN", "abc"]),
+        st.sampled_from(["2020-01-01", "2020-02-30", "", "today?"]),
+        st.sampled_from(["a", "b", "z", "", "1", "2", "3"]),
+        st.sampled_from(["p", "q", "r", "s", ""]),
+    ).map(",".join),
+    st.tuples(_ids, st.sampled_from(["ann", "bob"]), st.just("1"), st.just(""), st.just(""), st.just("")).map(",".join),
+    st.sampled_from(["1,ann", "1,ann,1,,,,,", "a\0b,ann,1,,,"]),
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How batches are taken: by a course that learns, or by one that stays as it is."""
+
+    batch_size: int
+    course: Course | None = None
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        if self.course is None:
+            yield
+            return
+        with (
+            mock.patch.object(Course, "at_start", lambda *_arguments, **_named: self.course),
+            mock.patch.object(Course, "after", lambda course, _work: course),
+        ):
+            yield
+
+
+def _staged(**learnt: Any) -> Course:
+    return Course(**{"may_go_direct": False, "are_mostly_new": False, **learnt})
+
+
+WAYS = [
+    Way(1),
+    Way(7),
+    Way(1000),
+    Way(1000, Course(may_go_direct=True, are_mostly_new=True)),
+    Way(5, Course(may_go_direct=True, are_mostly_new=True)),
+    Way(1000, _staged()),
+    Way(1000, _staged(are_mostly_new=True)),
+    Way(1000, _staged(careful_for=1)),
+]
+
+
+async def _imported(
+    connection: asyncpg.Connection, shape: str, before: list[str], path: Path, options: dict[str, Any], way: Way
+) -> tuple[Imported, Any]:
+    await connection.execute("drop table if exists rows cascade; drop function if exists judge")
+    await connection.execute(SHAPES[shape])
+    await connection.execute("alter table rows disable trigger user")
+    for values in before:
+        await connection.execute(f"insert into rows (id, name, amount, parent, nick) values ({values})")
+    await connection.execute("alter table rows enable trigger user")
+    with way.taken():
+        imported = await import_file(connection, path, "public.rows", {**options, "batch_size": way.batch_size})
+    rows = await connection.fetch("select rows::text from rows order by rows::text")
+    return imported, [row[0] for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    records=st.lists(_records, min_size=1, max_size=14),
+    before=st.lists(
+        st.sampled_from(
+            ["1, 'ann', 1, null, 'r'", "2, 'bob', 2, null, 's'", "3, 'cid', null, null, null"],
+        ),
+        unique=True,
+        max_size=3,
+    ),
+    on_conflict=st.sampled_from(["update", "skip", "error"]),
+)
+async def test_batch_size_and_way_change_nothing(
+    empty_database: Database, shape: str, records: list[str], before: list[str], on_conflict: str
+) -> None:
+    connection = await asyncpg.connect(empty_database.url, statement_cache_size=0)
+    try:
+        await connection.execute("drop table if exists parent cascade; set client_min_messages = error;" + PARENTS)
+        with tempfile.TemporaryDirectory() as directory:
+            path = write(Path(directory) / "rows.csv", f"{HEADER}\n" + "".join(f"{each}\n" for each in records))
+            options = {"on_conflict": on_conflict}
+            expected, expected_rows = await _imported(connection, shape, before, path, options, WAYS[0])
+            for way in WAYS[1:]:
+                found, rows = await _imported(connection, shape, before, path, options, way)
+                assert rows == expected_rows, way
+                assert found.counts == expected.counts, way
+                assert found.errors == expected.errors, way
+                assert found.rejects == expected.rejects, way
+                assert str(found.failure) == str(expected.failure), way
+    finally:
+        await connection.close()
