@@ -1,0 +1,71 @@
+"""``jobd migrate``: lay the schema, or bring it up to date."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import anyio
+import typer
+
+from jobd.cli.database import DatabaseUrl, load_settings, opened
+from jobd.cli.exits import ExitCode, Misused
+from jobd.cli.screen import screen
+from jobd.db import migrate as schema
+from jobd.db import schema_text
+from jobd.settings import Settings
+
+
+def migrate(
+    sql: Annotated[bool, typer.Option("--sql", help="Print what would be run, and run nothing.")] = False,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="With --sql: only the roles, which an administrator must make.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the schema is current; exit code 78 when it is not.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Lay jobd's schema, or bring it up to date.
+
+    Safe to repeat, and while daemons run.
+    """
+    if roles and not sql:
+        raise Misused("--roles goes together with --sql only")
+    settings = load_settings(database_url)
+    if roles:
+        sys.stdout.write(schema_text.load(settings.role_prefix).roles.sql)
+    elif sql:
+        sys.stdout.write(anyio.run(_pending_sql, settings))
+    elif check:
+        raise typer.Exit(anyio.run(_check, settings))
+    else:
+        anyio.run(_migrate, settings)
+
+
+async def _pending_sql(settings: Settings) -> str:
+    async with opened(settings) as database:
+        return await schema.pending_sql(database.connection, role_prefix=settings.role_prefix)
+
+
+async def _check(settings: Settings) -> int:
+    async with opened(settings) as database:
+        state = await schema.check(database.connection, role_prefix=settings.role_prefix)
+    complaint = state.complaint()
+    screen().print(complaint or f"The schema is current (version {state.version}).")
+    return ExitCode.CONFIGURATION if complaint else ExitCode.DONE
+
+
+async def _migrate(settings: Settings) -> None:
+    # What is wrong with the connection is said in the same words as by every other command.
+    async with opened(settings) as database:
+        before = await schema.check(database.connection, role_prefix=settings.role_prefix)
+    applied = await schema.migrate(settings.secret("database_url") or "", role_prefix=settings.role_prefix)
+    if not applied:
+        screen().print(f"The schema is current (version {before.required}); nothing to do.")
+    elif before.version == 0:
+        screen().print(f"The schema is laid (version {before.required}). Next: jobd run")
+    elif before.version == before.required:
+        screen().print(f"The schema's functions are up to date again (version {before.required}).")
+    else:
+        screen().print(f"The schema is up to date: version {before.version} became {before.required}.")
