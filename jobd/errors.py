@@ -5,6 +5,7 @@
     JobdError
     ├── ConfigurationError            a setting is unknown or invalid; the daemon exits 78
     ├── DatabaseUnavailable           no connection, or the server is starting, stopping or full
+    ├── HostNotReady                  a job cannot run on this host just now: it is handed back, and waits
     ├── SchemaMismatch                the database's schema is missing, older or newer than this jobd
     ├── JobError                      about one job, which it carries as ``job_id``
     │   ├── JobNotFound               unknown id, or another submitter's job
@@ -45,6 +46,10 @@ class ConfigurationError(JobdError):
 
 class DatabaseUnavailable(JobdError):
     """The database cannot be reached, or does not accept work just now."""
+
+
+class HostNotReady(JobdError):
+    """A job cannot run on this host just now; it is handed back to wait, with the message as its reason."""
 
 
 class SchemaMismatch(JobdError):

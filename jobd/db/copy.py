@@ -20,7 +20,7 @@ COPY_SECONDS_MAX = 600.0
 
 
 class _CopyEntry(Protocol):
-    async def _copy_in(self, copy_stmt: str, source: AsyncIterator[bytes], timeout: float) -> str: ...
+    async def _copy_in(self, copy_stmt: str, source: AsyncIterator[bytes], seconds: float, /) -> str: ...
 
 
 async def copy_in(
@@ -29,7 +29,6 @@ async def copy_in(
     data: Iterable[bytes],
     *,
     notices: list[asyncpg.PostgresLogMessage] | None = None,
-    timeout: float = COPY_SECONDS_MAX,  # noqa: ASYNC109  the driver's own deadline, which tells the server to stop
 ) -> int:
     """Send the blocks of ``data`` to a COPY statement and give the number of rows it took.
 
@@ -55,7 +54,7 @@ async def copy_in(
     try:
         with scope:
             entry = cast("_CopyEntry", connection)
-            status = await entry._copy_in(statement, _pieces(data), timeout)  # noqa: SLF001  see above
+            status = await entry._copy_in(statement, _pieces(data), COPY_SECONDS_MAX)  # noqa: SLF001  see above
     except Exception as error:
         if is_lost and not isinstance(error, asyncpg.PostgresError):
             raise _connection_lost() from error

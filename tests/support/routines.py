@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from jobd.errors import JobFailed
+from jobd.errors import HostNotReady, JobFailed
 from jobd.handlers.registry import handler
 
 if TYPE_CHECKING:
@@ -119,3 +119,9 @@ async def stamp(context: HandlerContext) -> dict[str, float]:
 async def say_something(context: HandlerContext) -> None:
     """Write to the job's log."""
     await context.log("info", "half way", share=0.5)
+
+
+@handler("not_here")
+async def not_here(context: HandlerContext) -> None:
+    """Find that this host is not ready."""
+    raise HostNotReady("the directory /mnt/in is not mounted on this host")

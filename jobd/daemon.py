@@ -1,0 +1,299 @@
+"""The daemon: builds its parts, runs their loops, and stops them in order.
+
+Two task groups: the outer holds what protects running jobs (heartbeat, listener, rescuer …), the inner the claimer
+and the jobs themselves. To stop is to close the inner first: claim no more, let open batches end within the grace,
+roll the rest back, hand everything back, and only then leave.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import time
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+
+from jobd import log
+from jobd.db.connect import Connector
+from jobd.db.pool import Pool
+from jobd.db.queue import Queue
+from jobd.db.session import Sessions
+from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+from jobd.handlers import registry
+from jobd.metrics import Metrics
+from jobd.model.status import StopReason
+from jobd.runner import points
+from jobd.runner.finisher import Finisher
+from jobd.runner.lanes import Lanes
+from jobd.runner.logins import Logins
+from jobd.runner.parts import Parts
+from jobd.runner.runner import Runner
+from jobd.runner.running import RunningSet
+from jobd.runner.wakeup import Wakeup
+from jobd.services.claimer import Claimer
+from jobd.services.controller import Controller
+from jobd.services.enforcer import Enforcer
+from jobd.services.health import HealthServer, Readiness
+from jobd.services.heartbeat import Heartbeat
+from jobd.services.listener import Listener
+from jobd.services.loop import Pulse, backoff_seconds, run_loop
+from jobd.services.pruner import Pruner
+from jobd.services.rescuer import Rescuer
+from jobd.services.sampler import Sampler
+from jobd.services.startup import Startup
+from jobd.services.worker import Worker
+from jobd.settings import Settings, service_manager_address
+from jobd.systemd import ServiceManager
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+EXIT_DONE = 0
+# Claims, endings, looks and samples share these; jobs have sessions of their own.
+POOL_SIZE = 4
+FAREWELL_SECONDS_MAX = 5.0
+# For rolling back and for writing the endings once the grace is over; the leases expire by themselves otherwise.
+AFTER_GRACE_SECONDS_MAX = 10.0
+
+_log = log.get("daemon")
+
+
+class Daemon:
+    """One worker, from its start to its last word."""
+
+    def __init__(self, settings: Settings, service_manager: ServiceManager | None = None) -> None:
+        self.settings = settings
+        self._service_manager = service_manager or ServiceManager(None)
+        self.metrics = metrics = Metrics(version("jobd"), settings.queues)
+        self.pulse = Pulse()
+        connector = Connector(settings, metrics)
+        pool = Pool(connector.open, POOL_SIZE)
+        self._parts = parts = Parts(
+            settings=settings,
+            metrics=metrics,
+            connector=connector,
+            pool=pool,
+            sessions=Sessions(connector, settings.concurrency),
+            queue=Queue(pool, metrics, settings.command_timeout_seconds),
+            running=RunningSet(),
+        )
+        self.worker = worker = Worker(parts, version("jobd"))
+        self._finisher = finisher = Finisher(parts)
+        logins = Logins(parts.queue, parts.sessions)
+        self._lanes = lanes = Lanes(
+            settings.concurrency, Runner(parts, registry.Handlers(), logins, finisher), finisher
+        )
+        self._enforcer = Enforcer(parts, lanes)
+        self._rescuer = Rescuer(parts, worker)
+        self._heartbeat = Heartbeat(parts, worker, on_dead_workers=self._rescuer.wakeup.set)
+        self._claimer = Claimer(
+            parts, worker, lanes,
+            wake_enforcer=self._enforcer.wakeup.set, on_worker_gone=self._heartbeat.wakeup.set,
+        )  # fmt: skip
+        self._controller = Controller(parts)
+        self._listener = Listener(
+            parts,
+            worker,
+            on_work=self._claimer.heard,
+            on_request=self._controller.heard,
+            on_change=self._claimer.hearing_changed,
+            # A beat tells the others by which backend they see that this worker lives.
+            on_connected=self._heartbeat.wakeup.set,
+        )
+        self._startup = Startup(parts, worker, logins)
+        self._pruner = Pruner(parts)
+        self._sampler = Sampler(parts, lanes)
+        self.health = HealthServer(metrics, self.pulse, self.readiness)
+        self._stop_requested = Wakeup()
+        self._stops = 0
+        self.leave_process: Callable[[int], object] | None = None
+        self._phase = "waiting for the database"
+        self.is_registered = anyio.Event()
+
+    def stop(self) -> None:
+        """Drain and leave; called a second time, roll back and leave at once."""
+        self._stops += 1
+        self._stop_requested.set()
+        if self._stops > 1 and self._enforcer.grace_ends_at is not None:
+            self._enforcer.grace_ends_at = time.monotonic()
+            self._enforcer.wakeup.set()
+
+    def readiness(self) -> Readiness:
+        """Whether work can be taken, for /readyz."""
+        if self._phase != "running":
+            return Readiness((self._phase,))
+        if not self._parts.running.is_trusted:
+            return Readiness(("the database is away",))
+        if not self.settings.notify:
+            return Readiness((), ("polling only: JOBD_NOTIFY is off",))
+        return Readiness((), ("notifications are not heard",) if self._listener.is_deaf else ())
+
+    async def run(self) -> int:
+        """Live from start to stop; gives the exit code."""
+        async with anyio.create_task_group() as outer:
+            if self.settings.metrics_listen is not None:
+                outer.start_soon(self.health.run, self.settings.metrics_listen)
+            outer.start_soon(self._report)
+            if await self._came_up():
+                self._start_loops(outer)
+                async with anyio.create_task_group() as inner:
+                    self._lanes.open(inner)
+                    self._start(inner, "claimer", self._claimer.step, self._claimer.wakeup)
+                    self._phase = "running"
+                    self.is_registered.set()
+                    self._service_manager.ready("running")
+                    await self._stop_requested.wait(float("inf"))
+                    await self._drain()
+                    if self._lanes.abandoned_count and self.leave_process is not None:
+                        await self._farewell()
+                        _log.warning("leaving jobs behind that do not end")
+                        self.leave_process(EXIT_DONE)
+                    inner.cancel_scope.cancel()
+                await self._farewell()
+            outer.cancel_scope.cancel()
+        _log.info("stopped")
+        return EXIT_DONE
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what can be changed while running; secrets are read anew for each connection anyhow."""
+        log.configure(settings.log_level, settings.log_format)
+        self._lanes.slots = settings.concurrency
+        self.metrics.slots.set(settings.concurrency)
+        self._parts.pool.expire()
+        self._parts.sessions.expire()
+        self._claimer.wakeup.set()
+        changed = [
+            name for name in Settings.model_fields if getattr(settings, name) != getattr(self.settings, name)
+        ]
+        _log.info("settings read again", changed=changed, taken_over=["log_level", "log_format", "concurrency"])
+
+    async def _came_up(self) -> bool:
+        """Wait until this daemon may work; False when it was told to stop meanwhile."""
+        failures = 0
+        while not self._stops:
+            reason = await self._startup.reason_to_wait()
+            if reason is None:
+                return True
+            self._phase = reason
+            failures += 1
+            self._service_manager.extend(30)
+            await self._stop_requested.wait(backoff_seconds(failures))
+        return False
+
+    def _start(
+        self, group: TaskGroup, name: str, step: Callable[[], Awaitable[float]], wakeup: Wakeup | None = None
+    ) -> None:
+        group.start_soon(run_loop, name, step, wakeup or Wakeup(), self.pulse, self.metrics, name=name)
+
+    def _start_loops(self, outer: TaskGroup) -> None:
+        self._start(outer, "heartbeat", self._heartbeat.step, self._heartbeat.wakeup)
+        self._start(outer, "trust", self._heartbeat.watch_trust)
+        self._start(outer, "finisher", self._finisher.step, self._finisher.wakeup)
+        self._start(outer, "controller", self._controller.step, self._controller.wakeup)
+        self._start(outer, "enforcer", self._enforcer.step, self._enforcer.wakeup)
+        self._start(outer, "rescuer", self._rescuer.step, self._rescuer.wakeup)
+        self._start(outer, "pruner", self._pruner.step, self._pruner.wakeup)
+        self._start(outer, "sampler", self._sampler.step, self._sampler.wakeup)
+        if self.settings.notify:
+            self._start(outer, "listener", self._listener.step, self._listener.wakeup)
+            self.worker.on_renamed = self._listener.reconnect
+
+    async def _drain(self) -> None:
+        """Claim no more, let the open batches end within the grace, hand back what is left."""
+        self._phase = "draining"
+        self.worker.is_draining = True
+        self.metrics.draining.set(1)
+        self._service_manager.stopping("draining")
+        grace = self.settings.shutdown_grace_seconds if self._stops < 2 else 0.0
+        _log.info("draining", jobs=len(self._parts.running), grace_seconds=grace)
+        self._enforcer.grace_ends_at = time.monotonic() + grace
+        running = self._parts.running
+        while running or running.claims_in_flight:
+            # A second SIGTERM moves the end of the grace to now.
+            if time.monotonic() > self._enforcer.grace_ends_at + AFTER_GRACE_SECONDS_MAX:
+                _log.warning("leaving although not all endings are confirmed", jobs=len(running))
+                break
+            self._service_manager.extend(30)
+            self._lanes.hand_back_waiting()
+            running.stop_all(StopReason.SHUTDOWN)
+            await running.changed.wait(1.0)
+
+    async def _farewell(self) -> None:
+        """Strike the worker off, so that nobody waits for its lease."""
+        for close in (self._heartbeat.close, self._listener.close):
+            close()
+        with anyio.move_on_after(FAREWELL_SECONDS_MAX):
+            try:
+                await self._parts.queue.deregister(self.worker.id)
+            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                _log.warning("could not deregister; the lease expires by itself", error=error)
+        self._parts.pool.terminate()
+        self._parts.sessions.expire()
+
+    async def _report(self) -> None:
+        """Tell systemd how it goes; its watchdog is fed by loops that move, not by a timer."""
+        seconds = (self._service_manager.watchdog_seconds or 30.0) / 3
+        while True:
+            if not self.pulse.stalled():
+                self._service_manager.watchdog()
+            self._service_manager.status(f"{self._phase}, {self._lanes.used} of {self._lanes.slots} slots in use")
+            await anyio.sleep(seconds)
+
+
+async def main(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
+    """Run a daemon under signals: SIGTERM and SIGINT stop it, SIGHUP has ``reread`` called."""
+    daemon = Daemon(settings, ServiceManager(*service_manager_address()))
+    daemon.leave_process = os._exit
+    async with anyio.create_task_group() as group:
+        await group.start(_obey_signals, daemon, reread)
+        code = await daemon.run()
+        group.cancel_scope.cancel()
+    return code
+
+
+async def _obey_signals(
+    daemon: Daemon,
+    reread: Callable[[], Settings] | None,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            _log.info("signal", name=signal.Signals(number).name)
+            if number != signal.SIGHUP:
+                daemon.stop()
+            elif reread is not None:
+                try:
+                    daemon.reload(reread())
+                except ConfigurationError as error:
+                    _log.error("settings not reloaded", reason=str(error))
+
+
+def run(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
+    """Run a daemon in this process until it is told to stop; gives the exit code."""
+    faulthandler.enable()
+    log.configure(settings.log_level, settings.log_format)
+    if settings.test_point is not None:
+        points.arm(settings.test_point)
+    registry.load(settings.handlers)
+    use_uvloop = settings.event_loop == "uvloop" or (
+        settings.event_loop == "auto" and find_spec("uvloop") is not None
+    )
+    try:
+        return anyio.run(main, settings, reread, backend_options={"use_uvloop": use_uvloop})
+    except BaseExceptionGroup as group:
+        known = group.subgroup((ConfigurationError, SchemaMismatch))
+        if known is None:
+            raise
+        error: BaseException = known
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -1,0 +1,1 @@
+"""Who runs which type of job, one file per type; ``registry`` finds them."""

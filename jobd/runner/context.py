@@ -1,0 +1,134 @@
+"""What a handler is given: its job, and the one way to write for it, the fenced batch.
+
+A batch is one transaction: the rows that ``attempt`` writes, the counters, the row errors and the cursor, and as
+its last statement ``jobd.commit_batch``, which refuses everything when the lease is no longer this job's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import asyncpg
+
+    from jobd.db.queue import Queue
+    from jobd.model.job import Job
+    from jobd.model.row_error import RejectedRecord, RowError
+    from jobd.model.status import StopReason
+    from jobd.model.tally import Tally
+    from jobd.runner.batch import BatchRunner
+    from jobd.runner.held import HeldJob
+    from jobd.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What one batch did, as ``attempt`` reports it; it is stored in the same transaction.
+
+    ``cursor`` is the position after the batch; it must differ from the one before, because it is what tells after
+    a lost connection whether the batch was committed.
+    """
+
+    tally: Tally
+    cursor: dict[str, Any]
+    progress: float
+    total_rows: int | None = None
+    current_file: str | None = None
+    errors: Sequence[RowError] = ()
+    rejects: Sequence[RejectedRecord] = ()
+    read_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReceipt:
+    """The job's row after the batch: its counters over all batches so far, and what it is asked to do next."""
+
+    error_count: int
+    processed_rows: int
+    cancel_requested: bool
+    pause_requested: bool
+
+
+class Handler(Protocol):
+    """Runs the jobs of one type."""
+
+    async def run(self, context: JobContext) -> dict[str, Any] | None:
+        """Work until the end; what is returned becomes the job's ``result``.
+
+        Raise :class:`jobd.errors.JobFailed` where trying again cannot help; whatever else is raised is retried
+        with backoff. Let cancellation and :class:`jobd.errors.Stopped` pass.
+        """
+        ...
+
+
+class JobContext:
+    """One attempt at one job."""
+
+    def __init__(self, held: HeldJob, batches: BatchRunner, queue: Queue, settings: Settings) -> None:
+        self._held = held
+        self._batches = batches
+        self._queue = queue
+        self.settings = settings
+
+    @property
+    def job(self) -> Job:
+        """The row as it was claimed; see ``last_cursor`` for what changes while it runs."""
+        return self._held.job
+
+    @property
+    def last_cursor(self) -> dict[str, Any] | None:
+        """The position after the last committed batch, of this attempt or an earlier one."""
+        return self._batches.cursor
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the job is to stop at the next batch border; None while it is to go on."""
+        return self._held.stop_reason
+
+    def raise_if_stopped(self) -> None:
+        """For long work between batches: raise Stopped when a stop is asked for. Nothing may be half done."""
+        self._batches.raise_if_stopped()
+
+    async def begin(
+        self,
+        *,
+        detected: dict[str, Any] | None = None,
+        estimated_rows: int | None = None,
+        total_rows: int | None = None,
+        file_hash: str | None = None,
+        files_total: int | None = None,
+        current_file: str | None = None,
+    ) -> None:
+        """Write down what was found out before the first row, or later about the whole; None leaves as it is."""
+        await self._batches.begin(
+            detected=detected,
+            estimated_rows=estimated_rows,
+            total_rows=total_rows,
+            file_hash=file_hash,
+            files_total=files_total,
+            current_file=current_file,
+        )
+
+    async def run_batch(self, attempt: Callable[[asyncpg.Connection], Awaitable[BatchResult]]) -> BatchReceipt:
+        """Run ``attempt`` in a transaction of the job's session and commit it with counters, errors and cursor.
+
+        ``attempt`` is called again, in a new transaction and perhaps on a new connection, after a serialisation
+        failure, a deadlock, a lock timeout or a lost connection; it must therefore derive all it does from its
+        arguments. A commit whose answer was lost is resolved by the row's cursor, never done twice.
+
+        Raises LeaseLost and JobCancelled with nothing written, Stopped with the batch safely committed.
+        """
+        return await self._batches.run(attempt)
+
+    async def read(self, look: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run ``look`` with the job's rights in a transaction that is rolled back; retried like a batch."""
+        return await self._batches.read(look)
+
+    async def log(self, level: str, event: str, **data: Any) -> None:
+        """Append to the job's own log, ``jobd.job_log`` (bounded per job). Never row data."""
+        await self._queue.log(self._held.job.id, level, event, data)

@@ -1,0 +1,156 @@
+"""Writes endings: many jobs in one statement, and again until each is confirmed or known to be lost."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from jobd import log
+from jobd.db.queue import Ending
+from jobd.model.status import JobType, Outcome
+from jobd.runner.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.runner.held import HeldJob
+    from jobd.runner.outcome import Ended
+    from jobd.runner.parts import Parts
+
+GROUP_MAX = 500
+RETRY_SECONDS = 0.1
+# Quick jobs that went well are not worth a line each; `debug` shows them.
+QUIET_SECONDS_MAX = 1.0
+
+_log = log.get("finisher")
+
+
+class Finisher:
+    """Collects endings while the last statement is on its way, then writes them together."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._queue = parts.queue
+        self._running = parts.running
+        self._metrics = parts.metrics
+        self._waiting: deque[tuple[HeldJob, Ended]] = deque()
+        self.is_verbose = parts.settings.log_level == "debug"
+        self.wakeup = Wakeup()
+        self.emptied = Wakeup()
+
+    def add(self, held: HeldJob, ended: Ended) -> None:
+        """Have the ending written; the job counts as held until that is confirmed."""
+        held.is_over = True
+        if ended.outcome is None:
+            self._lose(held, ended)
+            return
+        self._waiting.append((held, ended))
+        self.wakeup.set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def step(self) -> float:
+        """Write one group; gives the delay until the next."""
+        group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
+        if not group:
+            self.emptied.set()
+            return 60.0
+        try:
+            open_again = await self._write(group)
+        except BaseException:
+            self._waiting.extendleft(reversed(group))
+            raise
+        self._waiting.extend(open_again)
+        return RETRY_SECONDS if len(open_again) == len(group) else 0.0
+
+    async def _write(self, group: Sequence[tuple[HeldJob, Ended]]) -> list[tuple[HeldJob, Ended]]:
+        try:
+            statuses = await self._queue.finish([_ending(held, ended) for held, ended in group])
+        except asyncpg.PostgresError as error:
+            return await self._write_singly(group, error)
+        missing, locked = [], []
+        for held, ended in group:
+            status = statuses.get(held.job.id)
+            if status is None:
+                missing.append((held, ended))
+            elif status == "locked":
+                locked.append((held, ended))
+            else:
+                self._let_go(held, _label(ended, status), ended)
+        return locked + await self._see_about(missing) if missing else locked
+
+    async def _write_singly(
+        self, group: Sequence[tuple[HeldJob, Ended]], error: asyncpg.PostgresError
+    ) -> list[tuple[HeldJob, Ended]]:
+        """One ending that the database refuses must not hold up the others."""
+        if len(group) > 1:
+            return [open_again for one in group for open_again in await self._write([one])]
+        held, ended = group[0]
+        _log.error("ending refused by the database", job_id=held.job.id, outcome=ended.outcome, error=error)
+        self._running.remove(held)
+        plain = Ending(
+            held.job.id, held.lease_token, Outcome.FAILED, "result_invalid", "the job's ending could not be stored"
+        )
+        await self._queue.finish([plain])
+        return []
+
+    async def _see_about(self, missing: list[tuple[HeldJob, Ended]]) -> list[tuple[HeldJob, Ended]]:
+        """Endings without an answer: written by an earlier try, or not ours any more."""
+        rows = await self._queue.job_states([held.job.id for held, _ in missing])
+        open_again = []
+        for held, ended in missing:
+            row = rows.get(held.job.id)
+            if row is None or row["lease_token"] != held.lease_token:
+                self._lose(held, ended)
+            elif row["status"] == "running":
+                open_again.append((held, ended))
+            else:
+                self._let_go(held, _label(ended, row["status"]), ended)
+        return open_again
+
+    def _lose(self, held: HeldJob, ended: Ended) -> None:
+        self._metrics.leases_lost.labels(held.loss or "fenced").inc()
+        self._let_go(held, "lease_lost", ended)
+
+    def _let_go(self, held: HeldJob, label: str, ended: Ended) -> None:
+        """The job is not this worker's any more: count it and say so."""
+        self._running.remove(held)
+        job = held.job
+        seconds = time.monotonic() - (held.started_at or held.claimed_at)
+        self._metrics.count_attempt(job.queue, job.job_type, label, seconds)
+        is_quiet = label == "completed" and seconds < QUIET_SECONDS_MAX and job.job_type is JobType.PROCESSING
+        if is_quiet and not self.is_verbose:
+            return
+        write = _log.debug if is_quiet else _log.warning if ended.cause is not None else _log.info
+        write(
+            "attempt ended",
+            job_id=job.id,
+            job_type=job.job_type,
+            queue=job.queue,
+            outcome=label,
+            seconds=round(seconds, 3),
+            **({} if ended.error_code is None else {"error_code": ended.error_code}),
+            **({} if ended.cause is None else {"error": ended.cause}),
+        )
+
+
+def _ending(held: HeldJob, ended: Ended) -> Ending:
+    return Ending(
+        held.job.id,
+        held.lease_token,
+        str(ended.outcome),
+        ended.error_code,
+        ended.error_message,
+        ended.result,
+        ended.delay_seconds,
+    )
+
+
+def _label(ended: Ended, status: str) -> str:
+    """The outcome as counted: a retry may have been the last one, a cancel may have come first."""
+    if status == ended.outcome or (status == "pending" and ended.label in {"retried", "interrupted"}):
+        return ended.label
+    return "retried" if status == "pending" else status

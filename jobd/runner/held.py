@@ -1,0 +1,89 @@
+"""A job that this worker holds under a lease, and why it is to stop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from jobd.model.status import StopReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anyio
+
+    from jobd.db.session import Session
+    from jobd.model.job import Job
+
+# A stronger reason replaces a weaker one: what is cancelled need not be paused, what is lost need not be ended.
+_STRENGTH = {
+    StopReason.PAUSE: 0,
+    StopReason.SHUTDOWN: 1,
+    StopReason.TIMEOUT: 2,
+    StopReason.CANCEL: 3,
+    StopReason.LEASE_LOST: 4,
+}
+
+
+class HeldJob:
+    """One claimed job from its claim until its ending is confirmed.
+
+    Its life here: waiting for a slot (``scope`` is None) → in a slot → ``is_over`` (its ending is being written).
+    """
+
+    __slots__ = (
+        "claimed_at", "is_abandoned", "is_over", "job", "lease_token", "loss", "ran_seconds", "scope", "session",
+        "started_at", "stop_reason", "stopped_at", "strikes",
+        "wake_enforcer",
+    )  # fmt: skip
+
+    def __init__(self, job: Job, *, ran_seconds: float, wake_enforcer: Callable[[], None]) -> None:
+        self.job = job
+        self.lease_token = job.lease_token
+        self.ran_seconds = ran_seconds
+        self.wake_enforcer = wake_enforcer
+        self.claimed_at = time.monotonic()
+        self.started_at: float | None = None
+        self.scope: anyio.CancelScope | None = None
+        self.session: Session | None = None
+        self.stop_reason: StopReason | None = None
+        self.stopped_at = 0.0
+        self.strikes = 0
+        self.loss: str | None = None
+        self.is_over = False
+        self.is_abandoned = False
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the job to stop; what acts at once rolls its open batch back."""
+        current = self.stop_reason
+        if self.is_over or (current is not None and _STRENGTH[current] >= _STRENGTH[reason]):
+            return
+        self.stop_reason = reason
+        self.stopped_at = time.monotonic()
+        self.strikes = 0
+        if reason.acts_at_once:
+            self.cut()
+        self.wake_enforcer()
+
+    def lose(self, how: str) -> None:
+        """Stop because the lease is lost; ``how`` is a value of the label ``reason`` of jobd_leases_lost_total."""
+        self.loss = self.loss or how
+        self.stop(StopReason.LEASE_LOST)
+
+    def withdraw_pause(self) -> None:
+        """Go on after all, where a pause was asked for that nobody has honoured yet."""
+        if self.stop_reason is StopReason.PAUSE and self.strikes == 0:
+            self.stop_reason = None
+
+    def cut(self) -> None:
+        """Cancel whatever the job is doing."""
+        if self.scope is not None:
+            self.scope.cancel()
+
+    @property
+    def timeout_at(self) -> float | None:
+        """When the time is up that the job may run in all; None: it may run for ever."""
+        timeout = self.job.options.get("timeout")
+        if timeout is None or self.started_at is None:
+            return None
+        return self.started_at + max(0.0, float(timeout) - self.ran_seconds)

@@ -1,0 +1,70 @@
+"""The jobs that this worker holds, and how long it may believe that it does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from jobd.runner.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from uuid import UUID
+
+    from jobd.model.status import StopReason
+    from jobd.runner.held import HeldJob
+
+# How much earlier than the database this side considers the lease expired, as a share of it.
+LEASE_MARGIN = 0.15
+
+
+class RunningSet:
+    """Jobs by id, and the worker's lease.
+
+    The trust deadline is counted from when the renewing statement was *sent*, by the local monotonic clock: the
+    database cannot have renewed earlier than that, so this side never believes longer than the database does.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[UUID, HeldJob] = {}
+        self.trust_deadline = 0.0
+        self.claims_in_flight = 0
+        self.changed = Wakeup()
+
+    def renewed(self, sent_at: float, lease_seconds: float) -> None:
+        """The lease was renewed by a statement sent at that moment."""
+        self.trust_deadline = sent_at + lease_seconds * (1 - LEASE_MARGIN)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the lease is surely still this worker's."""
+        return time.monotonic() < self.trust_deadline
+
+    def add(self, held: HeldJob) -> None:
+        """Hold a job that was just claimed."""
+        self._jobs[held.job.id] = held
+
+    def remove(self, held: HeldJob) -> None:
+        """Let go of a job whose ending is confirmed, or whose lease is lost."""
+        if self._jobs.get(held.job.id) is held:
+            del self._jobs[held.job.id]
+            self.changed.set()
+
+    def get(self, job_id: UUID) -> HeldJob | None:
+        """The job of that id, if it is held."""
+        return self._jobs.get(job_id)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[HeldJob]:
+        return iter(list(self._jobs.values()))
+
+    def unfinished(self) -> list[HeldJob]:
+        """Those that are not merely waiting for their ending to be confirmed."""
+        return [held for held in self._jobs.values() if not held.is_over]
+
+    def stop_all(self, reason: StopReason, jobs: Iterable[HeldJob] | None = None) -> None:
+        """Ask all of them, or these, to stop."""
+        for held in list(self._jobs.values()) if jobs is None else list(jobs):
+            held.stop(reason)

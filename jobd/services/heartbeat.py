@@ -1,0 +1,139 @@
+"""Keeps the worker's lease, on a connection of its own, and brings back what its jobs are asked to do.
+
+A job that the database does not name any more is lost and is stopped at once; one that it names and nobody here
+knows (the claim's answer was lost) is handed back. When no beat is answered in time the jobs are stopped before
+the lease can have expired for anybody else.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from jobd import log
+from jobd.db.queries import query
+from jobd.db.transient import error_class, sqlstate_of
+from jobd.model.status import Outcome, StopReason
+from jobd.runner.fence import WORKER_GONE
+from jobd.runner.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from asyncpg import Connection, Record
+
+    from jobd.runner.parts import Parts
+    from jobd.services.worker import Worker
+
+_log = log.get("heartbeat")
+
+
+class Heartbeat:
+    """One step is one beat."""
+
+    def __init__(self, parts: Parts, worker: Worker, on_dead_workers: Callable[[], None]) -> None:
+        self._worker = worker
+        self._on_dead_workers = on_dead_workers
+        self._connector = parts.connector
+        self._queue = parts.queue
+        self._running = parts.running
+        self._metrics = parts.metrics
+        self._settings = parts.settings
+        self._connection: Connection | None = None
+        self._strangers: frozenset[tuple[UUID, int]] = frozenset()
+        self._sends_at = 0.0
+        self.wakeup = Wakeup()
+
+    async def step(self) -> float:
+        """Beat once; gives the delay until the next."""
+        sent_at = time.monotonic()
+        claims_in_flight = self._running.claims_in_flight
+        try:
+            with anyio.fail_after(self._settings.lease_seconds / 3):
+                rows = await self._beat()
+        except Exception as error:
+            await self._failed(error)
+            raise
+        self._running.renewed(sent_at, self._settings.lease_seconds)
+        self._metrics.db_up.set(1)
+        self._metrics.lease_remaining.set(self._remaining())
+        named = [row for row in rows if row["job_id"] is not None]
+        self._obey(named, sent_at)
+        if claims_in_flight == 0 and self._running.claims_in_flight == 0:
+            await self._hand_back_strangers(named)
+        if rows[0]["dead_workers"]:
+            self._on_dead_workers()
+        return max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - sent_at))
+
+    async def watch_trust(self) -> float:
+        """Stop the jobs when the lease can be trusted no longer; a loop of its own, since a beat may hang."""
+        remaining = self._remaining()
+        if remaining > 0:
+            return remaining
+        untold = [held for held in self._running.unfinished() if held.stop_reason is not StopReason.LEASE_LOST]
+        if untold:
+            _log.warning("lease not renewed in time; its jobs are stopped", jobs=len(untold))
+            for held in untold:
+                held.lose("expired")
+        return self._settings.heartbeat_seconds
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _beat(self) -> Sequence[Record]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connector.open()
+        presence = self._worker.presence
+        return await self._connection.fetch(
+            query("daemon_beat"),
+            self._worker.id,
+            self._settings.lease_seconds,
+            None if presence is None else presence.pid,
+            None if presence is None else presence.started_at,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            self._worker.is_draining,
+        )
+
+    async def _failed(self, error: Exception) -> None:
+        self._metrics.count_database_error(error_class(error))
+        self._metrics.db_up.set(0)
+        self._metrics.lease_remaining.set(max(0.0, self._remaining()))
+        self.close()
+        if sqlstate_of(error) == WORKER_GONE:
+            await self._worker.was_declared_dead()
+
+    def _remaining(self) -> float:
+        return self._running.trust_deadline - time.monotonic()
+
+    def _obey(self, rows: Sequence[Record], sent_at: float) -> None:
+        """Carry the stop flags to the jobs, and stop those that the database does not name any more."""
+        named = {row["job_id"]: row for row in rows}
+        for held in self._running.unfinished():
+            row = named.get(held.job.id)
+            if row is None or row["lease_token"] != held.lease_token:
+                if held.claimed_at < sent_at:
+                    held.lose("fenced")
+            elif row["cancel_requested"]:
+                held.stop(StopReason.CANCEL)
+            elif row["pause_requested"]:
+                held.stop(StopReason.PAUSE)
+            else:
+                held.withdraw_pause()
+
+    async def _hand_back_strangers(self, rows: Sequence[Record]) -> None:
+        """Jobs that are this worker's by the database, in two beats running, and unknown here."""
+        strangers = frozenset(
+            (row["job_id"], row["lease_token"]) for row in rows if self._running.get(row["job_id"]) is None
+        )
+        proven = strangers & self._strangers
+        self._strangers = strangers
+        if proven:
+            _log.warning("jobs claimed without an answer are handed back", jobs=len(proven))
+            await self._queue.hand_back(list(proven), Outcome.INTERRUPTED)
