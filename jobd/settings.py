@@ -90,7 +90,7 @@ class Settings(BaseModel):
     concurrency: int = Field(4, ge=1, le=256, description="Jobs with open batches at one time.")
     batch_size: int = Field(20_000, ge=1, le=1_000_000, description="Rows of a batch at most.")
     import_roots: Paths = Field((), description="Directories that imports may read; without any, none.")
-    export_roots: Paths = Field((), description="Directories that exports may write.")
+    export_roots: Paths = Field((), description="Directories that exports may write. Not built yet.")
     spool: Path | None = Field(None, description="Directory of uploads; counts as an import root.")
     handlers: Names = Field(
         (), description="Python modules (or module:attribute) that register handlers of processing jobs."
@@ -114,7 +114,7 @@ class Settings(BaseModel):
     metrics_listen: Address | None = Field(
         "127.0.0.1:9464", description="host:port of metrics and health; port 0 picks one and logs it; off = none."
     )
-    api_listen: Address | None = Field(None, description="host:port of the HTTP API.")
+    api_listen: Address | None = Field(None, description="host:port of the HTTP API. Not built yet.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["json", "console"] = Field("json", description="A JSON object a line, or text for people.")
     event_loop: Literal["auto", "asyncio", "uvloop"] = Field(
@@ -123,6 +123,9 @@ class Settings(BaseModel):
 
     def model_post_init(self, _context: Any, /) -> None:
         """Check what no field can check alone."""
+        for name in ("api_listen", "export_roots"):
+            if getattr(self, name):  # a setting that is without effect would be believed in
+                raise ValueError(f"{PREFIX}{name.upper()} is for a part that is not built yet: leave it unset")
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("JOBD_LEASE_SECONDS must be at least three times JOBD_HEARTBEAT_SECONDS")
 

@@ -874,7 +874,8 @@ begin
         raise invalid_parameter_value using message = format('unknown outcome: %s', coalesce(v_unknown, 'null'));
     end if;
 
-    -- Under the lock, what each is to become. The joins below go by arrays, which are planned by the primary key.
+    -- Under the lock, what each is to become. Joined with the arrays alone: together with id = any (...) it is planned
+    -- as a comparison of every job with every other, 30 ms for 400 of them.
     select array_agg(l.id), array_agg(l.status), array_agg(l.position), max(l.worker_id::text)::uuid
     into v_ids, v_statuses, v_positions, v_worker_id
     from (
@@ -883,8 +884,7 @@ begin
         from jobd.job j
         join unnest(p_job_ids, p_lease_tokens, p_outcomes) with ordinality
             as e (job_id, lease_token, outcome, position) on e.job_id = j.id and e.lease_token = j.lease_token
-        where j.id = any (p_job_ids)
-            and j.claimed_at is not null  -- the attempt was not ended before
+        where j.claimed_at is not null  -- the attempt was not ended before
         order by j.id
         for no key update of j skip locked
     ) l;

@@ -78,7 +78,7 @@ BUILT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorLimit:
-    """How many refused records a job bears: ``count``, or ``share`` of the records read (judged from row 1000 on)."""
+    """How many refused records a job bears: ``count``, or ``share`` of the records read, from row 1000 on."""
 
     count: int | None = None
     share: float | None = None

@@ -65,12 +65,13 @@ class EndScan:
         placed = np.concatenate(([self._last_quote - self._position], quotes))
         opens = placed[1:][int(self.is_inside) :: 2]
         previous = placed[:-1][int(self.is_inside) :: 2]
+        is_open = self.is_inside or len(opens) > 0
         opens = opens[opens != previous + 1]
         after = 0
         if len(opens):
             after = int(opens[-1])
             self.resume_at = None
-        if self.resume_at is None and (len(opens) or self.is_inside):
+        if self.resume_at is None and is_open:
             later = int(np.searchsorted(newlines, after))
             if later < len(newlines):
                 self.resume_at = self._position + int(newlines[later]) + 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from jobd.errors import JobdError, SourceChanged, SourceError
+from jobd.errors import HostNotReady, SourceChanged, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ _KINDS = (
 )
 
 
-class RootUnavailable(JobdError):
+class RootUnavailable(HostNotReady):
     """The directory that should hold the source is absent or not mounted on this host: a reason to wait."""
 
 

@@ -38,7 +38,7 @@ limit 2000;
 
 -- name: import_target_columns
 -- Columns in order. A type that can be indexed has an equality that is its own; where that is not pg_catalog's
--- it is named. Types without one (json, xml, geometry by area …) have none and are compared as text.
+-- it is named. Types without one (json, xml, geometry by area and the like) have none and are compared as text.
 with recursive base as (
     select a.attnum, a.atttypid as typid, false as refuses_null, false as has_default
     from pg_attribute a

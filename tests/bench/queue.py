@@ -38,6 +38,7 @@ class Queue:
             await self._submit_rate(connection)
             await self._throughput(connection, waiting=0, name="jobs/s, 20,000 waiting", must=8_000, aim=15_000)
             with self.laboratory.daemon() as daemon:
+                await connection.execute(SUBMIT, 1)  # once this one is done, the daemon is up and listens
                 await self._drained(connection)
                 await self._pickup(connection)
                 await self._idle(connection)

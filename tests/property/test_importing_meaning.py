@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -15,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobd.importing.course import Course
+from jobd.importing.row_statements import RowStatements
+from jobd.importing.statements import Statements
 from tests.support.importing import import_file, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jobd.importing.work import Plan, Work
     from tests.support.database import Database
     from tests.support.importing import Imported
 
@@ -97,21 +100,42 @@ _records = st.one_of(
 
 @dataclass(frozen=True)
 class Way:
-    """How batches are taken: by a course that learns, or by one that stays as it is."""
+    """How batches are taken: by a course that learns or one that stays as it is, with a server's abilities."""
 
     batch_size: int
     course: Course | None = None
+    as_on: int = 18
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
-        if self.course is None:
+        with contextlib.ExitStack() as patches:
+            if self.as_on < 17:
+                patches.enter_context(mock.patch.object(Statements, "skips_bad_values", new=False))
+            if self.as_on < 16:
+                patches.enter_context(mock.patch.object(RowStatements, "explains_softly", new=False))
+            if self.course is not None:
+                patches.enter_context(self._fixed())
             yield
-            return
+
+    @contextlib.contextmanager
+    def _fixed(self) -> Iterator[None]:
+        at_start = Course.at_start
+
+        def fixed(plan: Plan, *, is_target_empty: bool) -> Course:
+            assert self.course is not None
+            # Some targets can never be filled directly.
+            may = at_start(plan, is_target_empty=is_target_empty).may_go_direct
+            return replace(self.course, may_go_direct=self.course.may_go_direct and may)
+
         with (
-            mock.patch.object(Course, "at_start", lambda *_arguments, **_named: self.course),
-            mock.patch.object(Course, "after", lambda course, _work: course),
+            mock.patch.object(Course, "at_start", fixed),
+            mock.patch.object(Course, "after", _unlearning),
         ):
             yield
+
+
+def _unlearning(course: Course, _work: Work) -> Course:
+    return course
 
 
 def _staged(**learnt: Any) -> Course:
@@ -127,10 +151,12 @@ WAYS = [
     Way(1000, _staged()),
     Way(1000, _staged(are_mostly_new=True)),
     Way(1000, _staged(careful_for=1)),
+    Way(1000, as_on=16),
+    Way(1000, as_on=15),
 ]
 
 
-async def _imported(
+async def _imported(  # noqa: PLR0917  what is varied, in the order of the test
     connection: asyncpg.Connection, shape: str, before: list[str], path: Path, options: dict[str, Any], way: Way
 ) -> tuple[Imported, Any]:
     await connection.execute("drop table if exists rows cascade; drop function if exists judge")

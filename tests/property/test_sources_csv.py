@@ -81,6 +81,7 @@ def test_rows_are_those_that_copy_loads(postgres: psycopg.Connection[Any], conte
 
 
 @given(files, st.sampled_from(['"', "\\"]), st.sampled_from([30, 100, 1 << 20]))
+@example(b',,"x,y",,a,b\nbc "q""q"""""abc "x,y""x\ny","q""q",,bc bc "q""q""x,y",""\n', '"', 30)
 @settings(max_examples=300, deadline=None)
 def test_batches_windows_and_restarts_do_not_matter(content: bytes, escape: str, record_bytes_max: int) -> None:
     with tempfile.TemporaryDirectory() as directory:

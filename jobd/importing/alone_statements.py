@@ -1,0 +1,150 @@
+"""The statement that takes rows one after the other; composed as in ``statements``.
+
+It runs inside the server, where handling a row alone costs microseconds instead of several round trips.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jobd.importing.statements import NUMBER, literal
+from jobd.model.options import OnConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.importing.statements import Statements
+
+# Not the row's fault: the batch is tried again, or the job fails. See ``codes.is_about_a_row``.
+_NOT_OF_A_ROW = "'08', '25', '26', '28', '3D', '3F', '40', '42', '53', '55', '57', '58', 'XX'"
+
+
+class AloneStatements:
+    """What is needed to take rows alone, and to hear what became of them."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._all = statements
+        self._target = statements.target
+        self._columns = statements.mapping.columns
+
+    @cached_property
+    def create_outcomes(self) -> str:
+        """Where ``one_by_one`` writes down what became of rows; the totals in a row without number."""
+        return (
+            f"create temporary table if not exists {self._all.outcomes} (number int, sqlstate text, message text, "
+            f"constraint_name text, column_name text, added int, updated int, unchanged int, skipped int) "
+            f"{self._all.ending}"
+        )
+
+    @cached_property
+    def take_outcomes(self) -> str:
+        """Read what ``one_by_one`` wrote down, once."""
+        return f"delete from {self._all.outcomes} returning *"
+
+    def one_by_one(self, numbers: Sequence[int]) -> str:
+        """Handle rows alone, in file order, inside the server: each in a block that can be undone."""
+        listed = ",".join(map(str, sorted(numbers)))
+        key_index = literal(self._all.mapping.key_index or "")
+        return f"""
+            do $jobd$
+            declare
+                s record;
+                attempts int;
+                touched bigint;
+                is_there boolean;
+                is_different boolean;
+                state text;
+                said text;
+                rule text;
+                field text;
+                added int := 0;
+                updated int := 0;
+                unchanged int := 0;
+                skipped int := 0;
+            begin
+                for s in
+                    select * from {self._all.typed} where {NUMBER} = any ('{{{listed}}}'::int[]) order by {NUMBER}
+                loop
+                    attempts := 0;
+                    loop
+                        attempts := attempts + 1;
+                        begin
+                            {self._one_row()}
+                            exit;
+                        exception when others then
+                            get stacked diagnostics state = returned_sqlstate, said = message_text,
+                                rule = constraint_name, field = column_name;
+                            if left(state, 2) in ({_NOT_OF_A_ROW})
+                                and not (state = '42501' and {self._has_policies})
+                            then
+                                raise;
+                            end if;
+                            -- Somebody else may have added the row just now: look again.
+                            if state = '23505' and rule = {key_index} and attempts < 3 then
+                                continue;
+                            end if;
+                            insert into {self._all.outcomes}
+                                (number, sqlstate, message, constraint_name, column_name)
+                            values (s.{NUMBER}, state, said, nullif(rule, ''), nullif(field, ''));
+                            exit;
+                        end;
+                    end loop;
+                end loop;
+                insert into {self._all.outcomes} (added, updated, unchanged, skipped)
+                values (added, updated, unchanged, skipped);
+            end $jobd$
+        """
+
+    @property
+    def _has_policies(self) -> str:
+        return "true" if self._target.has_row_security else "false"
+
+    def _one_row(self) -> str:
+        names = [column.quoted_name for column in self._columns]
+        values = ", ".join(f"s.{name}" for name in names)
+        insert = f"""
+            insert into {self._target.quoted_name} ({", ".join(names)}) overriding system value values ({values});
+            get diagnostics touched = row_count;
+            if touched = 0 then skipped := skipped + 1; else added := added + 1; end if;
+        """
+        if not self._all.mapping.key:
+            return insert
+        return f"""
+            select true, {self._all.differs} into is_there, is_different
+            from {self._target.quoted_name} t where {self._all.matches};
+            if is_there then
+                {self._existing_row()}
+            else
+                {insert}
+            end if;
+        """
+
+    def _existing_row(self) -> str:
+        match self._all.on_conflict:
+            case OnConflict.SKIP:
+                return "skipped := skipped + 1;"
+            case OnConflict.ERROR:
+                return f"insert into {self._all.outcomes} (number, sqlstate) values (s.{NUMBER}, 'exists');"
+            case OnConflict.UPDATE if not self._all.updated_columns:
+                return "unchanged := unchanged + 1;"
+            case _:
+                sets = ", ".join(
+                    f"{each.quoted_name} = s.{each.quoted_name}" for each in self._all.updated_columns
+                )
+                return f"""
+                    if is_different then
+                        update {self._target.quoted_name} t set {sets} where {self._all.matches};
+                        get diagnostics touched = row_count;
+                        if touched > 0 then
+                            updated := updated + 1;
+                        elsif {self._has_policies} then
+                            insert into {self._all.outcomes} (number, sqlstate, message) values
+                                (s.{NUMBER}, '42501', 'row-level security does not let this row be updated');
+                        else
+                            skipped := skipped + 1;
+                        end if;
+                    else
+                        unchanged := unchanged + 1;
+                    end if;
+                """

@@ -1,0 +1,136 @@
+"""A batch as it is sent to COPY: mapped fields only, nulls as COPY is told of them, constants in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jobd.importing.nulls import NullRule, NullWords, null_records, null_rule, with_null_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.target import Target
+    from jobd.sources import CopyDialect, RecordBatch
+
+_PIECE_RECORDS = 2500
+
+
+class Arranger:
+    """Arranges the batches of one source for one mapping."""
+
+    def __init__(self, target: Target, mapping: FieldMapping, words: NullWords, dialect: CopyDialect) -> None:
+        self._target = target
+        self.mapping = mapping
+        self._words = words
+        self._rule = null_rule(words, dialect)
+        self._positions = [each.position for each in mapping.fields]
+        self._constants = _constants_prefix(mapping, dialect, self._rule)
+
+    def arrange(self, batch: RecordBatch) -> ArrangedBatch:
+        """The batch, ready to be sent."""
+        mapped = batch.keep_columns(self._positions)
+        ready, rule = with_null_rule(mapped, self.mapping, self._words, self._rule)
+        constants = (
+            self._constants if self._rule is not None else _constants_prefix(self.mapping, batch.dialect, rule)
+        )
+        nulls = np.zeros(len(ready), np.bool_)
+        for place, each in enumerate(self.mapping.fields):
+            column = each.column
+            is_needed = column in self.mapping.key or self._target.refuses_null(column)
+            if is_needed and len(ready):
+                nulls[null_records(ready, place, rule, is_text=column.is_text)] = True
+        arranged = ArrangedBatch(batch=ready, original=batch, null=rule, constants=constants, lacking=nulls)
+        _ = arranged.sent  # made here, in the reader's thread
+        return arranged
+
+
+@dataclass(frozen=True)
+class ArrangedBatch:
+    """Records by their place ``i`` among those that the reader took; ``lacking[i]``: it has a null too many."""
+
+    batch: RecordBatch
+    original: RecordBatch
+    null: NullRule
+    constants: bytes
+    lacking: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @cached_property
+    def complete(self) -> NDArray[np.int64]:
+        """Records that lack nothing."""
+        return np.flatnonzero(~self.lacking)
+
+    @cached_property
+    def sent(self) -> RecordBatch:
+        """The records that lack nothing, as they go to COPY."""
+        return self.batch if not self.lacking.any() else self.batch.keep_records(~self.lacking)
+
+    def direct(self) -> list[bytes]:
+        """What goes to COPY with a dummy header in front.
+
+        The header is needed because COPY, before it knows how lines end, miscounts those of a first record that
+        spans several.
+        """
+        header = b"jobd" + self.sent.dialect.line_end
+        if self.constants and len(self.sent):
+            return [header, self.constants + self.constants.join(_records(self.sent))]
+        return [header, self.sent.data]
+
+    def last_lines(self) -> NDArray[np.int64]:
+        """The number of the line that COPY stands on when it has read each of the records sent directly."""
+        mark = self.sent.dialect.line_end[0]
+        places = np.flatnonzero(np.frombuffer(self.sent.data, np.uint8) == mark)
+        return 1 + np.searchsorted(places, self.sent.ends, "left")
+
+    def numbered(self, numbers: Sequence[int] | None = None) -> Iterator[bytes]:
+        """Records with their place as a first field; all that lack nothing, or those named.
+
+        In pieces, so that the server works on one while the next is made.
+        """
+        tail = self.batch.dialect.delimiter.encode() + self.constants
+        chosen = self.complete.tolist() if numbers is None else numbers
+        if len(chosen) == len(self.batch):
+            chosen = range(len(self.batch))
+        starts = self.batch.starts.tolist()
+        ends = self.batch.ends.tolist()
+        data = self.batch.data
+        for first in range(0, len(chosen), _PIECE_RECORDS):
+            part = chosen[first : first + _PIECE_RECORDS]
+            pieces: list[bytes] = [tail] * (3 * len(part))
+            pieces[::3] = [b"%d" % number for number in part]
+            pieces[2::3] = [data[starts[number] : ends[number]] for number in part]
+            yield b"".join(pieces)
+
+    def raw(self, number: int) -> bytes:
+        """A record as it stood in the file, without its line end."""
+        return self.original.record(number).rstrip(b"\r\n")
+
+
+def _records(batch: RecordBatch) -> list[bytes]:
+    data = batch.data
+    starts = batch.starts.tolist()
+    return [data[start:end] for start, end in zip(starts, batch.ends.tolist(), strict=True)]
+
+
+def _constants_prefix(mapping: FieldMapping, dialect: CopyDialect, rule: NullRule | None) -> bytes:
+    """The constants as CSV fields in front of each record; a text is always quoted, so that it is no null word."""
+    null = "" if rule is None else rule.word
+    parts = []
+    for _, text in mapping.constants:
+        if text is None:
+            parts.append(null)
+        else:
+            escaped = text.replace(dialect.escape, dialect.escape * 2)
+            if dialect.escape != dialect.quote:
+                escaped = escaped.replace(dialect.quote, dialect.escape + dialect.quote)
+            parts.append(dialect.quote + escaped + dialect.quote)
+    return "".join(part + dialect.delimiter for part in parts).encode(dialect.codec)

@@ -1,0 +1,115 @@
+"""Brings batches into the target, each by the fastest way that gives the right result."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from jobd.errors import TargetError
+from jobd.importing.alone_statements import AloneStatements
+from jobd.importing.arrange import Arranger
+from jobd.importing.codes import as_failure
+from jobd.importing.course import Course
+from jobd.importing.direct import TakeStagedWay, bring_in_directly
+from jobd.importing.refusals import Refusals
+from jobd.importing.row_statements import RowStatements
+from jobd.importing.staged import bring_in_staged
+from jobd.importing.statements import Statements
+from jobd.importing.target import require_unchanged
+from jobd.importing.work import Plan, Work
+from jobd.model.tally import Tally
+
+if TYPE_CHECKING:
+    from jobd.importing.arrange import ArrangedBatch
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.nulls import NullWords
+    from jobd.importing.target import Target
+    from jobd.model.options import OnConflict
+    from jobd.sources import CopyDialect, RecordBatch
+
+
+class Importer:
+    """One import's way into its target. Holds nothing of a batch: an attempt may be repeated at any time."""
+
+    def __init__(
+        self,
+        target: Target,
+        mapping: FieldMapping,
+        signature: str,
+        *,
+        on_conflict: OnConflict,
+        words: NullWords,
+        dialect: CopyDialect,
+        file: str | None,
+        drop_on_commit: bool = False,
+    ) -> None:
+        # The token is random, since code of the submitter's may run on the connection before the table is made.
+        statements = Statements(target, mapping, on_conflict, secrets.token_hex(8), drop_on_commit=drop_on_commit)
+        self.plan = Plan(
+            target, mapping, statements, RowStatements(statements), AloneStatements(statements), signature
+        )
+        self.course = Course.at_start(self.plan, is_target_empty=False)
+        self._arranger = Arranger(target, mapping, words, dialect)
+        self._file = file
+
+    def begin_with(self, *, is_target_empty: bool) -> None:
+        """Choose the first batch's way."""
+        self.course = Course.at_start(self.plan, is_target_empty=is_target_empty)
+
+    def learn(self, work: Work) -> None:
+        """Choose the next batch's way, once a batch is committed."""
+        self.course = self.course.after(work)
+
+    def arrange(self, batch: RecordBatch) -> ArrangedBatch:
+        """Make a batch ready to be sent; may run in a thread."""
+        return self._arranger.arrange(batch)
+
+    async def bring_in(self, connection: asyncpg.Connection, arranged: ArrangedBatch) -> Work:
+        """Write a batch's rows in the open transaction and say what became of each record.
+
+        Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
+        """
+        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._file)
+        work = Work(connection, self.plan, arranged, refusals, Tally())
+        try:
+            await self._write(work)
+            mapping = self.plan.mapping
+            await require_unchanged(
+                connection, self.plan.target, mapping.columns, mapping.key, self.plan.signature
+            )
+        except asyncpg.PostgresError as error:
+            failure = as_failure(error, self.plan.target.name)
+            if failure is None:
+                raise
+            raise failure from error
+        _require_account(work)
+        return work
+
+    async def _write(self, work: Work) -> None:
+        if not len(work.arranged):
+            return
+        if self.plan.target.is_deferrable:
+            await work.execute("set constraints all immediate")
+        if self.course.tries_direct:
+            try:
+                await bring_in_directly(work)
+            except TakeStagedWay as refused:
+                work.direct_failed = refused.reason
+                work.refusals.forget()
+            else:
+                work.went_direct = True
+                return
+        await bring_in_staged(work, are_mostly_new=self.course.are_mostly_new, is_careful=self.course.is_careful)
+
+
+def _require_account(work: Work) -> None:
+    """Each record is in exactly one of the counters; anything else would be a loss that nobody hears of."""
+    records = work.arranged.original.record_count
+    if work.tally.success_count + len(work.refusals) != records:
+        raise TargetError(
+            f"of {records} records {work.tally.success_count} were taken and {len(work.refusals)} refused, which "
+            "does not add up; the batch was rolled back",
+            code="batch_unaccounted",
+        )

@@ -1,0 +1,152 @@
+"""The set-based merge: staged rows with different keys are compared with the target, and added, updated or left.
+
+Where rows are mostly new they are inserted at once, and only if some key existed after all is everything looked
+up; where they mostly exist they are looked up first, and rows that are unchanged are not written at all. Neither
+form uses MERGE, which races with concurrent inserts, nor ``xmax``, which partitioned tables do not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jobd.model.options import OnConflict
+from jobd.model.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.importing.work import Work
+
+LOOKS_MAX = 3
+
+
+class Unsettled(Exception):
+    """Rows get into each other's way, so that only one after the other gives the right result."""
+
+
+class Repeated(Exception):
+    """Several of the rows have the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """Rows by what the target has of them. ``found`` differ from their row, or exist at all (skip, error)."""
+
+    new: list[int]
+    found: list[int]
+    unchanged: int
+
+
+async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bool, may_repeat: bool) -> Tally:
+    """Bring in staged rows, all of them or those named, as a set.
+
+    Raises RowRefusal when the database refuses one of them, Repeated when several are of one key, Unsettled when
+    they cannot be taken as a set. Nothing is done then.
+    """
+    if work.plan.mapping.key and are_mostly_new and (added := await _add_if_new(work, numbers)) is not None:
+        return Tally(added=added)
+    async with work.savepoint("jobd_merge"):
+        if not work.plan.mapping.key:
+            return await _add_all(work, numbers)
+        seen: int | None = None
+        for _look in range(LOOKS_MAX):
+            classified = await classify(work, numbers)
+            if (classified.new or classified.found) and seen is None:
+                await _require_independent(work, numbers, classified, may_repeat=may_repeat)
+            is_settled = len(classified.new) == seen
+            seen = len(classified.new)
+            tally = await _write(work, classified, expects_gaps=is_settled)
+            if tally is not None:
+                return tally
+        raise Unsettled("other sessions keep changing the same rows")
+
+
+async def _require_independent(
+    work: Work, numbers: Sequence[int] | None, classified: Classified, *, may_repeat: bool
+) -> None:
+    """Raise where the order of rows decides what becomes of them."""
+    part = numbers is not None
+    arguments = () if numbers is None else (numbers,)
+    if may_repeat and await work.value(work.plan.statements.has_repeats(is_part=part), *arguments):
+        raise Repeated
+    if not classified.found or work.plan.statements.on_conflict is not OnConflict.UPDATE:
+        return
+    # Inserts that collide raise by themselves; an update may collide with what another row is about to give up.
+    mapped = {column.name for column in work.plan.mapping.columns}
+    for index in work.plan.target.indexes:
+        if index.name == work.plan.mapping.key_index or (index.columns and mapped.isdisjoint(index.columns)):
+            continue
+        if not index.is_plain or not mapped.issuperset(index.columns):
+            raise Unsettled(f"{index.name} may make rows depend on each other")
+        if await work.value(work.plan.rows.collides(index, is_part=part), *arguments):
+            raise Unsettled(f"rows collide in {index.name}")
+
+
+async def classify(work: Work, numbers: Sequence[int] | None) -> Classified:
+    """Look the keys up in the target."""
+    await work.probe()
+    arguments = () if numbers is None else (numbers,)
+    statement = work.plan.statements.classify(is_part=numbers is not None)
+    row = (await work.fetch(statement, *arguments))[0]
+    new, found = row["new_rows"], row["found_rows"]
+    count = work.staged if numbers is None else len(numbers)
+    return Classified(new, found, count - len(new) - len(found))
+
+
+async def _add_all(work: Work, numbers: Sequence[int] | None) -> Tally:
+    count = work.staged if numbers is None else len(numbers)
+    arguments = () if numbers is None else (numbers,)
+    added = await work.execute(work.plan.statements.insert(is_part=numbers is not None, yields=False), *arguments)
+    return Tally(added=added, skipped=count - added)  # a trigger may drop rows
+
+
+async def _add_if_new(work: Work, numbers: Sequence[int] | None) -> int | None:
+    """The number of rows added; None, with nothing done, when not all of them were new."""
+    count = work.staged if numbers is None else len(numbers)
+    arguments = () if numbers is None else (numbers,)
+    try:
+        async with work.savepoint("jobd_new"):
+            added = await work.execute(
+                work.plan.statements.insert(is_part=numbers is not None, yields=True), *arguments
+            )
+            if added != count:
+                raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
+    except _NotAllNew:
+        return None
+    return added
+
+
+class _NotAllNew(Exception):
+    pass
+
+
+async def _write(work: Work, classified: Classified, *, expects_gaps: bool) -> Tally | None:
+    """Write what is new or differs; None, with nothing done, when the rows are no longer as they were looked up.
+
+    ``expects_gaps``: a second look found the same, so rows that are not written are dropped by a trigger or hidden
+    by a policy. Those that collide with something hidden are then refused by the insert itself.
+    """
+    mode = work.plan.statements.on_conflict
+    tally = Tally(unchanged=classified.unchanged)
+    try:
+        async with work.savepoint("jobd_write"):
+            if classified.new:
+                statement = work.plan.statements.insert(is_part=True, yields=not expects_gaps)
+                added = await work.execute(statement, classified.new)
+                if added != len(classified.new) and not expects_gaps:
+                    raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
+                tally = replace(tally, added=added, skipped=len(classified.new) - added)
+            if mode is OnConflict.SKIP:
+                tally = replace(tally, skipped=tally.skipped + len(classified.found))
+            elif classified.found and mode is OnConflict.UPDATE:
+                updated = await work.execute(work.plan.statements.update, classified.found)
+                if updated != len(classified.found):
+                    raise Unsettled if expects_gaps else _NotAllNew
+                tally = replace(tally, updated=updated)
+    except _NotAllNew:
+        return None
+    if mode is OnConflict.ERROR:
+        for number in classified.found:
+            work.refusals.refuse_row(number, "exists")
+    return tally

@@ -1,0 +1,215 @@
+"""What is written down of refused records: one entry for each reason, in words for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobd.errors import TargetChanged
+from jobd.importing.codes import classify
+from jobd.model.row_error import RAW_DATA_CHARACTERS_MAX, REJECT_BYTES_MAX, ErrorType, RejectedRecord, RowError
+from jobd.sources.records import decode_field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import asyncpg
+
+    from jobd.importing.arrange import ArrangedBatch
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.target import Target
+
+
+class Refusals:
+    """The refused records of one batch, by their number in it."""
+
+    def __init__(self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch, file: str | None) -> None:
+        self._target = target
+        self._mapping = mapping
+        self._arranged = arranged
+        self._file = file
+        self._errors: dict[int, list[RowError]] = {}
+
+    def __len__(self) -> int:
+        return len(self._errors) + len(self._arranged.original.refused)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._errors
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """Records that are refused, but for those that the reader refused."""
+        return self._errors.keys()
+
+    def forget(self) -> None:
+        """Start again: what was refused so far is undone with its savepoint."""
+        self._errors.clear()
+
+    def refuse_values(self, rows: Iterable[asyncpg.Record]) -> set[int]:
+        """Fields whose type refuses their value, or that are null and may not be: the rows of ``explain``.
+
+        There may be tens of thousands, so this is written to be fast.
+        """
+        numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
+        fields = [self._field_name(column.name) for column in self._mapping.columns]
+        file, errors = self._file, self._errors
+        found: set[int] = set()
+        nulls: dict[int, tuple[str, str]] = {}
+        for number, place, message, sqlstate, value in rows:
+            kind, code = classify(sqlstate)
+            raw = value
+            if value is None:
+                code, message = nulls.get(place) or nulls.setdefault(place, self._null(place))  # noqa: PLW2901
+                raw = self._value(number, self._mapping.columns[place].name)
+            found.add(number)
+            errors.setdefault(number, []).append(
+                RowError(
+                    numbers[number], lines[number], kind, code, message, fields[place], file, sqlstate, None, raw
+                )
+            )
+        return found
+
+    def _null(self, place: int) -> tuple[str, str]:
+        column = self._mapping.columns[place]
+        if column in self._mapping.key:
+            return "key_is_null", f"{column.name} is part of the key and must not be null"
+        return "null_not_allowed", f"{column.name} must not be null"
+
+    def _field_name(self, column_name: str) -> str:
+        """What the file calls a column."""
+        field = self._mapping.field_of(column_name)
+        return column_name if field is None else field.source_name
+
+    def refuse_row(
+        self,
+        number: int,
+        sqlstate: str,
+        message: str | None = None,
+        constraint_name: str | None = None,
+        column_name: str | None = None,
+    ) -> None:
+        """The row as a whole, or a constraint's part of it, is refused by the database."""
+        kind, code = classify(sqlstate)
+        names: Sequence[str] = ()
+        if sqlstate == "23502" and column_name:
+            self._require_known(column_name)
+        if sqlstate == "exists":
+            names = [column.name for column in self._mapping.key]
+            message = f"a row with this key exists already: {self._shown(number, names)}"
+        elif constraint_name:
+            names, message = self._by_constraint(number, constraint_name, message)
+        elif column_name and any(column.name == column_name for column in self._mapping.columns):
+            names = [column_name]
+        is_state = len(sqlstate) == 5
+        self._add(number, kind, code, message or code, sqlstate if is_state else None, constraint_name, names)
+
+    def _require_known(self, column_name: str) -> None:
+        """A column that began to refuse nulls while the job runs is no fault of the records."""
+        column = next((each for each in self._target.columns if each.name == column_name), None)
+        if column is None or not (column.is_not_null or column.refuses_null):
+            raise TargetChanged(
+                f"{self._target.name} has a column {column_name} that must not be null, which was not so when the "
+                "job began; give it a default, then retry the job"
+            )
+
+    def _by_constraint(self, number: int, name: str, message: str | None) -> tuple[Sequence[str], str | None]:
+        for key in self._target.foreign_keys:
+            if key.name == name:
+                return (
+                    key.columns,
+                    f"{self._shown(number, key.columns)}: there is no such row in {key.referenced_name}",
+                )
+        for check in self._target.checks:
+            if check.name == name:
+                return check.columns, f"the rule {name} refuses it: {check.expression}"
+        for index in self._target.indexes:
+            if index.name == name and index.is_plain:
+                shown = self._shown(number, index.columns)
+                return index.columns, f"another row has the same {shown}, which must be unique"
+        return (), message
+
+    def _shown(self, number: int, names: Sequence[str]) -> str:
+        values = ", ".join(self._value(number, name) or "" for name in names)
+        return f"({', '.join(names)}) = ({values})"
+
+    def _value(self, number: int, column_name: str) -> str | None:
+        """A column's value as it stood in the file, or the constant."""
+        field = self._mapping.field_of(column_name)
+        if field is None:
+            return next((text for column, text in self._mapping.constants if column.name == column_name), None)
+        batch = self._arranged.original
+        if field.position:
+            start = int(batch.field_ends[number, field.position - 1]) + 1
+        else:
+            start = int(batch.ends[number - 1]) if number else 0
+        return decode_field(batch.data[start : int(batch.field_ends[number, field.position])], batch.dialect).text
+
+    def _add(  # noqa: PLR0917  in the order of an error's fields
+        self,
+        number: int,
+        kind: ErrorType,
+        code: str,
+        message: str,
+        sqlstate: str | None,
+        constraint_name: str | None,
+        names: Sequence[str],
+    ) -> None:
+        batch = self._arranged.original
+        if names:
+            raw = ", ".join(self._value(number, name) or "" for name in names)
+        else:
+            raw = self._arranged.raw(number).decode(batch.dialect.codec, "replace")
+        fields = [self._field_name(name) for name in names]
+        self._errors.setdefault(number, []).append(
+            RowError(
+                row_number=int(batch.rows[number]),
+                line_number=int(batch.lines[number]),
+                error_type=kind,
+                code=code,
+                message=message,
+                field=", ".join(fields) or None,
+                file=self._file,
+                sqlstate=sqlstate,
+                constraint_name=constraint_name,
+                raw_data=raw[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            )
+        )
+
+    def rows(self) -> list[int]:
+        """Row numbers of all refused records, ascending."""
+        batch = self._arranged.original
+        own = [int(batch.rows[number]) for number in self._errors]
+        return sorted(own + [record.row_number for record in batch.refused])
+
+    def errors(self) -> list[RowError]:
+        """Every reason, by row."""
+        found = [self._of_reader(index) for index in range(len(self._arranged.original.refused))]
+        for reasons in self._errors.values():
+            found += reasons
+        return sorted(found, key=lambda error: error.row_number)
+
+    def _of_reader(self, index: int) -> RowError:
+        record = self._arranged.original.refused[index]
+        text = record.raw[: RAW_DATA_CHARACTERS_MAX * 4].decode(self._arranged.original.dialect.codec, "replace")
+        return RowError(
+            row_number=record.row_number,
+            line_number=record.line_number,
+            error_type=ErrorType(record.error_type),
+            code=record.code,
+            message=record.message,
+            field=record.field,
+            file=self._file,
+            raw_data=text[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        )
+
+    def rejects(self) -> list[RejectedRecord]:
+        """The records themselves, by row."""
+        batch = self._arranged.original
+        found = [
+            RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], self._file)
+            for record in batch.refused
+        ]
+        found += [
+            RejectedRecord(int(batch.rows[number]), self._arranged.raw(number)[:REJECT_BYTES_MAX], self._file)
+            for number in self._errors
+        ]
+        return sorted(found, key=lambda record: record.row_number)

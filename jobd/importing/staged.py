@@ -1,0 +1,188 @@
+"""The staged way: a typed table in between, then rows in as large sets as the refused ones among them allow.
+
+The result is that of handling the records one after the other in file order. Rows whose refusal can be foreseen by
+a query over all of them are taken out first; what is refused by anything else is found by halving, and small sets
+are taken row by row inside the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobd.importing.merge import Repeated, Unsettled, merge
+from jobd.importing.staging import stage
+from jobd.importing.work import RowRefusal
+from jobd.model.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.importing.work import Work
+
+ALONE_MAX = 256
+ROUNDS_MAX = 8
+PASSES_MAX = 32
+
+
+async def bring_in_staged(work: Work, *, are_mostly_new: bool, is_careful: bool) -> None:
+    """Bring in all records. ``is_careful``: look for rows that constraints refuse before trying."""
+    await stage(work)
+    orphans_left = await _refuse_dangling(work)
+    if is_careful:
+        await _refuse_violations(work)
+    if orphans_left:
+        if not is_careful:
+            await _refuse_violations(work)
+        work.tally += await _one_by_one(work, _left(work))
+        return
+    work.tally += await _whole(work, are_mostly_new=are_mostly_new, is_careful=is_careful)
+
+
+async def _whole(work: Work, *, are_mostly_new: bool, is_careful: bool) -> Tally:
+    trouble: Exception
+    try:
+        return await merge(work, None, are_mostly_new=are_mostly_new, may_repeat=True)
+    except (Repeated, Unsettled) as found:
+        trouble = found
+    except RowRefusal as found:
+        trouble = found
+        work.was_refused = True
+    # Always before rows are taken in parts, so that of several reasons the same one is told whatever the way.
+    if not is_careful and await _refuse_violations(work):
+        return await _whole(work, are_mostly_new=are_mostly_new, is_careful=True)
+    if isinstance(trouble, Unsettled):
+        return await _one_by_one(work, _left(work))
+    if isinstance(trouble, Repeated) or (
+        work.plan.mapping.key and await work.value(work.plan.statements.has_repeats(is_part=False))
+    ):
+        return await _rounds(work)
+    return await _in_halves(work, _left(work))
+
+
+def _left(work: Work) -> list[int]:
+    """Records that are staged and not refused, in file order."""
+    return [number for number in work.arranged.complete.tolist() if number not in work.refusals]
+
+
+async def _rounds(work: Work) -> Tally:
+    """Rows of one key in their order: the first of each key in a first set, the second ones in the next."""
+    if _is_entangled(work):
+        return await _one_by_one(work, _left(work))
+    later: dict[int, list[int]] = {}
+    for row in await work.fetch(work.plan.statements.repeats(is_part=False)):
+        later.setdefault(min(row["before"], ROUNDS_MAX), []).append(row["number"])
+    repeated = {number for numbers in later.values() for number in numbers}
+    tally = await _settle(work, [number for number in _left(work) if number not in repeated])
+    for before in sorted(later):
+        numbers = later[before]
+        if not work.plan.updates and await _refuse_violations(work, numbers):
+            # Where the first row of a key was refused, the next one is the first.
+            numbers = [number for number in numbers if number not in work.refusals]
+        tally += await (_one_by_one(work, numbers) if before == ROUNDS_MAX else _settle(work, numbers))
+    return tally
+
+
+def _is_entangled(work: Work) -> bool:
+    """Whether rows of different keys can get into each other's way, so that rounds would change their order."""
+    mapped = {column.name for column in work.plan.mapping.columns}
+    return bool(work.plan.rows.self_references) or any(
+        index.name != work.plan.mapping.key_index and not (index.columns and mapped.isdisjoint(index.columns))
+        for index in work.plan.target.indexes
+    )
+
+
+async def _settle(work: Work, numbers: Sequence[int]) -> Tally:
+    """Bring in rows whose keys differ from each other."""
+    if not numbers:
+        return Tally()
+    try:
+        return await merge(work, numbers, are_mostly_new=False, may_repeat=False)
+    except Unsettled:
+        return await _one_by_one(work, numbers)
+    except RowRefusal:
+        work.was_refused = True
+        return await _in_halves(work, numbers)
+
+
+async def _in_halves(work: Work, numbers: Sequence[int]) -> Tally:
+    if len(numbers) <= ALONE_MAX:
+        return await _one_by_one(work, numbers)
+    middle = len(numbers) // 2
+    return await _settle(work, numbers[:middle]) + await _settle(work, numbers[middle:])
+
+
+async def _one_by_one(work: Work, numbers: Sequence[int]) -> Tally:
+    """In file order, inside the server, each row in a block of its own."""
+    if not numbers:
+        return Tally()
+    await work.execute(work.plan.alone.create_outcomes)
+    await work.execute(work.plan.alone.one_by_one(numbers))
+    tally = Tally()
+    for row in await work.fetch(work.plan.alone.take_outcomes):
+        if row["number"] is None:
+            tally = Tally(row["added"], row["updated"], row["unchanged"], row["skipped"])
+        else:
+            work.refusals.refuse_row(
+                row["number"], row["sqlstate"], row["message"], row["constraint_name"], row["column_name"]
+            )
+    return tally
+
+
+async def _refuse_violations(work: Work, numbers: Sequence[int] | None = None) -> bool:
+    """Refuse rows, all or of those named, that violate a CHECK or FOREIGN KEY, and say whether there were any.
+
+    Where a trigger may still change a row, nothing can be foreseen.
+    """
+    statement = work.plan.rows.violations(is_part=numbers is not None)
+    if statement is None or work.plan.target.has_before_row_triggers:
+        return False
+    await work.probe()
+    try:
+        async with work.savepoint("jobd_violations"):
+            found = await work.fetch(statement, *(() if numbers is None else (numbers,)))
+    except RowRefusal:
+        return False  # a rule that raises instead of saying no: each row must be tried
+    # Of several rules the first counts, as it does for PostgreSQL itself.
+    first: dict[int, int] = {}
+    for row in found:
+        first.setdefault(row["number"], row["rule"])
+    if first and work.plan.mapping.key and not work.plan.updates:
+        for number in await work.numbers(work.plan.rows.preceded, list(first)):
+            del first[number]
+    names = [check.name for check in work.plan.rows.checks] + [key.name for key in work.plan.rows.foreign_keys]
+    for number, rule in first.items():
+        sqlstate = "23514" if rule < len(work.plan.rows.checks) else "23503"
+        work.refusals.refuse_row(number, sqlstate, None, names[rule])
+    await _remove(work, list(first))
+    work.found_violations = bool(first)
+    return bool(first)
+
+
+async def _refuse_dangling(work: Work) -> bool:
+    """Refuse rows that refer to rows of the target which come later or never; True when that has no end.
+
+    A refused row may be what another one refers to, hence the passes.
+    """
+    keys = work.plan.rows.self_references
+    if not keys:
+        return False
+    if work.plan.target.has_before_row_triggers or any(key not in work.plan.rows.foreign_keys for key in keys):
+        return True
+    await work.hash()
+    for _pass in range(PASSES_MAX):
+        found = {
+            number: key.name
+            for key in reversed(keys)
+            for number in await work.numbers(work.plan.rows.dangling(key))
+        }
+        if not found:
+            return False
+        for number, name in found.items():
+            work.refusals.refuse_row(number, "23503", None, name)
+        await _remove(work, list(found))
+    return True
+
+
+async def _remove(work: Work, numbers: list[int]) -> None:
+    if numbers:
+        work.staged -= await work.execute(work.plan.statements.remove, numbers)

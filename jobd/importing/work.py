@@ -1,0 +1,139 @@
+"""One attempt at one batch: the open transaction, the records, and what has become of them so far."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from jobd.importing.codes import is_about_a_row
+from jobd.model.options import OnConflict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from jobd.importing.alone_statements import AloneStatements
+    from jobd.importing.arrange import ArrangedBatch
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.refusals import Refusals
+    from jobd.importing.row_statements import RowStatements
+    from jobd.importing.statements import Statements
+    from jobd.importing.target import Target
+    from jobd.model.tally import Tally
+
+STATEMENT_SECONDS_MAX = 600.0
+
+# The staging table has no statistics, and the target's may be from when it was empty: without these the planner
+# reads the whole target for each batch. Disabled plans cost so much that they would be compiled, hence jit.
+_PROBE = "set local enable_hashjoin = off; set local enable_mergejoin = off; set local jit = off"
+# Sorting a batch by its key must not need a file.
+_ROOM = "set local work_mem = '64MB'"
+# A role may be set to hear less.
+_HEAR = "set local client_min_messages = notice"
+_HASH = "set local enable_hashjoin = on"
+
+
+class RowRefusal(Exception):
+    """The database refused a statement because of one of its rows."""
+
+    def __init__(self, cause: asyncpg.PostgresError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for all batches of an import."""
+
+    target: Target
+    mapping: FieldMapping
+    statements: Statements
+    rows: RowStatements
+    alone: AloneStatements
+    signature: str
+
+    @property
+    def updates(self) -> bool:
+        """Whether rows that exist are written."""
+        return self.statements.on_conflict is OnConflict.UPDATE
+
+
+@dataclass
+class Work:
+    """The attempt. ``tally`` counts rows that were taken; refused ones are counted by ``refusals``."""
+
+    connection: asyncpg.Connection
+    plan: Plan
+    arranged: ArrangedBatch
+    refusals: Refusals
+    tally: Tally
+    staged: int = 0  # rows in the typed table
+    went_direct: bool = False
+    direct_failed: str | None = None
+    blamed: int = 0
+    was_refused: bool = False
+    found_violations: bool = False
+
+    async def execute(self, statement: str, *arguments: object) -> int:
+        """Run a statement and give the number of rows it touched."""
+        status = await self._guarded(self.connection.execute(statement, *arguments, timeout=STATEMENT_SECONDS_MAX))
+        last = status.rpartition(" ")[2]
+        return int(last) if last.isdigit() else 0
+
+    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement and give its rows."""
+        rows: list[asyncpg.Record] = await self._guarded(
+            self.connection.fetch(statement, *arguments, timeout=STATEMENT_SECONDS_MAX)
+        )
+        return rows
+
+    async def value(self, statement: str, *arguments: object) -> Any:
+        """The first value of the first row."""
+        rows = await self.fetch(statement, *arguments)
+        return rows[0][0]
+
+    async def touched(self, statement: str, numbers: Sequence[int] | None) -> int:
+        """Run a statement on the rows named, or on all of them, and give the number of rows it touched."""
+        return await self.execute(statement, *(() if numbers is None else (numbers,)))
+
+    async def numbers(self, statement: str, *arguments: object) -> list[int]:
+        """The first column."""
+        return [row[0] for row in await self.fetch(statement, *arguments)]
+
+    async def probe(self) -> None:
+        """Plan joins with the target through its indexes, until the transaction ends."""
+        await self.connection.execute(_PROBE)
+
+    async def hear(self) -> None:
+        """Receive the messages in which COPY names the rows that it leaves out."""
+        await self.connection.execute(_HEAR)
+
+    async def make_room(self) -> None:
+        """Let a batch be sorted in memory."""
+        await self.connection.execute(_ROOM)
+
+    async def hash(self) -> None:
+        """Let joins among staged rows be hashed again."""
+        await self.connection.execute(_HASH)
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self, name: str) -> AsyncIterator[None]:
+        """Undo what was done in the block when anything goes wrong in it, unless the connection is gone."""
+        await self.connection.execute(f"savepoint {name}")
+        try:
+            yield
+        except Exception:
+            if not self.connection.is_closed():
+                await self.connection.execute(f"rollback to savepoint {name}; release savepoint {name}")
+            raise
+        await self.connection.execute(f"release savepoint {name}")
+
+    async def _guarded(self, call: Any) -> Any:
+        try:
+            return await call
+        except asyncpg.PostgresError as error:
+            if is_about_a_row(error, has_row_security=self.plan.target.has_row_security):
+                raise RowRefusal(error) from error
+            raise
