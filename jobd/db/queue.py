@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from jobd.db.pool import Pool
     from jobd.metrics import Metrics
     from jobd.settings import Settings
+
+
+class Submitter(NamedTuple):
+    """Whom the jobs of a submitter write as, and the directories it is limited to (None: it is not)."""
+
+    login_name: str
+    import_roots: tuple[Path, ...] | None
 
 
 class Ending(NamedTuple):
@@ -136,10 +144,13 @@ class Queue:
         """The rows of these jobs as they are now."""
         return {row["id"]: row for row in await self.fetch("daemon_job_state", list(job_ids))}
 
-    async def submitter_login(self, role_oid: int) -> str | None:
-        """The login under which this submitter's jobs write."""
-        rows = await self.fetch("daemon_submitter_login", role_oid)
-        return rows[0]["login_name"] if rows else None
+    async def submitter(self, role_oid: int) -> Submitter | None:
+        """What `jobd grant` set up for a role."""
+        rows = await self.fetch("daemon_submitter", role_oid)
+        if not rows:
+            return None
+        roots = rows[0]["import_roots"]
+        return Submitter(rows[0]["login_name"], None if roots is None else tuple(Path(root) for root in roots))
 
     async def echo(self, channel: str, payload: str) -> None:
         """Send a notification to the own listener."""

@@ -21,6 +21,8 @@ from jobd.runner.context import BatchResult
 from jobd.sources import ReadOptions, open_source
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import asyncpg
 
     from jobd.importing.arrange import ArrangedBatch
@@ -40,14 +42,14 @@ async def run_import(context: JobContext) -> dict[str, Any]:
         raise SourceError("the job names no source", code="source_missing")
     if not job.target:
         raise TargetError("the job names no target: set target to schema.table", code="target_missing")
-    source = await to_thread.run_sync(partial(_open, context, options))
+    source = await to_thread.run_sync(partial(_open, context, options, await context.import_roots()))
     try:
         return await Import(context, options, source).run()
     finally:
         source.close()
 
 
-def _open(context: JobContext, options: ImportOptions) -> Source:
+def _open(context: JobContext, options: ImportOptions, limits: tuple[Path, ...] | None) -> Source:
     job, settings = context.job, context.settings
     roots = [*settings.import_roots, *([settings.spool] if settings.spool else [])]
     reading = ReadOptions(
@@ -60,7 +62,7 @@ def _open(context: JobContext, options: ImportOptions) -> Source:
         ignore_unknown=options.ignore_unknown,
     )
     detected = (job.detected or {}).get("source")
-    return open_source(job.source or "", roots=roots, options=reading, detected=detected)
+    return open_source(job.source or "", roots=roots, limits=limits, options=reading, detected=detected)
 
 
 class _CutShort(Exception):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     import asyncpg
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jobd.model.tally import Tally
     from jobd.runner.batch import BatchRunner
     from jobd.runner.held import HeldJob
+    from jobd.runner.logins import Logins
     from jobd.settings import Settings
 
 T = TypeVar("T")
@@ -69,10 +71,13 @@ class Handler(Protocol):
 class JobContext:
     """One attempt at one job."""
 
-    def __init__(self, held: HeldJob, batches: BatchRunner, queue: Queue, settings: Settings) -> None:
+    def __init__(
+        self, held: HeldJob, batches: BatchRunner, queue: Queue, logins: Logins, settings: Settings
+    ) -> None:
         self._held = held
         self._batches = batches
         self._queue = queue
+        self._logins = logins
         self.settings = settings
 
     @property
@@ -93,6 +98,10 @@ class JobContext:
     def raise_if_stopped(self) -> None:
         """For long work between batches: raise Stopped when a stop is asked for. Nothing may be half done."""
         self._batches.raise_if_stopped()
+
+    async def import_roots(self) -> tuple[Path, ...] | None:
+        """The directories that the job's submitter is limited to, within the daemon's own; None: it is not."""
+        return await self._logins.import_roots_of(self.job)
 
     async def begin(
         self,

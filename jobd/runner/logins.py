@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from jobd.errors import JobFailed
 
 if TYPE_CHECKING:
-    from jobd.db.queue import Queue
+    from pathlib import Path
+
+    from jobd.db.queue import Queue, Submitter
     from jobd.db.session import Session, Sessions
     from jobd.model.job import Job
 
@@ -22,7 +24,7 @@ class Logins:
         self._queue = queue
         self._sessions = sessions
         self.own_role_oid: int | None = None
-        self._known: dict[int, tuple[str, float]] = {}
+        self._known: dict[int, tuple[Submitter, float]] = {}
 
     def session_of(self, job: Job) -> Session:
         """The session of a job; nothing is connected or looked up before its first use."""
@@ -32,19 +34,29 @@ class Logins:
 
         return self._sessions.session(login)
 
+    async def import_roots_of(self, job: Job) -> tuple[Path, ...] | None:
+        """The directories that the job's submitter is limited to; None where it is not."""
+        submitter = await self._submitter_of(job)
+        return None if submitter is None else submitter.import_roots
+
     async def _login_of(self, job: Job) -> str | None:
+        submitter = await self._submitter_of(job)
+        return None if submitter is None else submitter.login_name
+
+    async def _submitter_of(self, job: Job) -> Submitter | None:
+        """What is granted to the job's submitter; None for the queue's own role."""
         role_oid = job.submitted_role_oid
         if role_oid == self.own_role_oid:
             return None
         known = self._known.get(role_oid)
         if known is not None and time.monotonic() < known[1]:
             return known[0]
-        login = await self._queue.submitter_login(role_oid)
-        if login is None:
+        submitter = await self._queue.submitter(role_oid)
+        if submitter is None:
             raise JobFailed(
                 f"role {job.submitted_role} has no login to import with: run jobd grant {job.submitted_role}",
                 code="no_privilege",
                 job_id=job.id,
             )
-        self._known[role_oid] = (login, time.monotonic() + REMEMBERED_SECONDS)
-        return login
+        self._known[role_oid] = (submitter, time.monotonic() + REMEMBERED_SECONDS)
+        return submitter

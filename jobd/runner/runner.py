@@ -85,7 +85,7 @@ class Runner:
         held.session = self._logins.session_of(held.job)
         batches = BatchRunner(held, held.session, self._queue, self._running, self._metrics)
         await points.reach("job.start")
-        return await handler.run(JobContext(held, batches, self._queue, self._settings))
+        return await handler.run(JobContext(held, batches, self._queue, self._logins, self._settings))
 
 
 def _stopped(held: HeldJob, stop: Stopped | JobCancelled | LeaseLost | None = None) -> Ended:

@@ -88,8 +88,11 @@ def local_path(source: str) -> Path:
     return Path(os.path.normpath(path))
 
 
-def open_file(source: str, roots: Sequence[Path]) -> LocatedFile:
-    """Open a local source for reading, or say why it cannot or may not be."""
+def open_file(source: str, roots: Sequence[Path], limits: Sequence[Path] | None = None) -> LocatedFile:
+    """Open a local source for reading, or say why it cannot or may not be.
+
+    It must lie inside one of ``roots``, which are the daemon's, and of ``limits``, which are its submitter's.
+    """
     path = local_path(source)
     root = _root_of(path, roots)
     if root is None:
@@ -99,6 +102,10 @@ def open_file(source: str, roots: Sequence[Path]) -> LocatedFile:
     real_roots = [Path(os.path.realpath(each)) for each in roots]
     if not _is_inside(real, real_roots):
         raise _forbidden(path, roots, real)
+    if limits is not None:
+        real_roots = [Path(os.path.realpath(each)) for each in limits]
+        if not _is_inside(real, real_roots):
+            raise _beyond_limits(path, limits, real)
     descriptor = _open(path, real)
     try:
         return _checked(path, real, real_roots, roots, descriptor)
@@ -202,5 +209,15 @@ def _forbidden(path: Path, roots: Sequence[Path], real: Path | None = None) -> S
     allowed = ", ".join(str(root) for root in roots) or "none are set"
     return SourceError(
         f"{path}{where} is outside the directories that may be read: {allowed}. Set JOBD_IMPORT_ROOTS",
+        code="source_forbidden",
+    )
+
+
+def _beyond_limits(path: Path, limits: Sequence[Path], real: Path) -> SourceError:
+    where = f" (it leads to {real})" if real != path else ""
+    allowed = ", ".join(str(limit) for limit in limits) or "none"
+    return SourceError(
+        f"{path}{where} is outside the directories that the job's submitter is limited to: {allowed}."
+        " They are set by jobd grant --import-root",
         code="source_forbidden",
     )

@@ -37,16 +37,17 @@ def open_source(
     source: str,
     *,
     roots: Sequence[Path],
+    limits: Sequence[Path] | None = None,
     options: ReadOptions | None = None,
     detected: Mapping[str, Any] | None = None,
 ) -> Source:
-    """The source that a job names, inside one of the roots.
+    """The source that a job names, inside one of the roots and, where its submitter has ``limits``, of those.
 
     ``detected`` is what :attr:`Source.detected` said at the job's first start: nothing is guessed anew then.
     Raises SourceError or OptionError, and RootUnavailable when the host is not ready for it.
     """
     options = options or ReadOptions()
-    file = open_file(source, roots)
+    file = open_file(source, roots, limits)
     try:
         if detected is not None:
             return _as_before(file, detected, options)

@@ -55,8 +55,10 @@ select id, lease_token, status, worker_id, cancel_requested, pause_requested, cu
 from jobd.job
 where id = any ($1::uuid[]);
 
--- name: daemon_submitter_login
-select login_name from jobd.submitter where role_oid = $1::oid;
+-- name: daemon_submitter
+-- How a submitter's jobs connect, and which directories they may read: null is all that the daemon may.
+select login_name, case when source_prefixes is null then import_roots else coalesce(import_roots, '{}') end as import_roots
+from jobd.submitter where role_oid = $1::oid;
 
 -- name: daemon_dead_workers
 select worker_id, login_names from jobd.dead_workers($1::uuid);

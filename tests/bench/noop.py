@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobd.handlers.registry import handler
 
 if TYPE_CHECKING:
-    from jobd.handlers.registry import HandlerContext
+    from jobd.handlers.processing import HandlerContext
 
 
 @handler("noop")

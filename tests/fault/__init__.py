@@ -1,22 +1,24 @@
 """Faults on purpose, against real daemons and a real server; each test's name is the promise that it holds.
 
 The ten invariants of the architecture, and where each is tried end to end (most have unit, SQL and property tests
-as well). Every test named here has been seen to fail when its invariant was broken on purpose.
+as well). Each file named here has been seen to fail when the invariant beside it was broken on purpose.
 
 ====================================== =====================================================================
 invariant                              tests
 ====================================== =====================================================================
 1 one transaction per batch            test_atomic_batches: a reader never sees rows without their counters
-                                       test_kill_points: killed before, inside, at, after COMMIT
-2 fenced                               test_frozen: the waker writes nothing, wherever it was stopped
+                                       test_kill_points: killed before, inside, right after COMMIT …
+2 fenced                               test_frozen: the waker writes nothing, and its locks hold up nobody
                                        test_fence: a lease that was taken commits, begins and finishes nothing
 3 requests are flags                   test_stop_latency: without notifications, by flag column
                                        test_stop_without_worker: with the daemon dead, in an open transaction
-4 liveness, never age                  test_liveness: longer than many leases; a restart of the server
+4 liveness, never age                  test_liveness: longer than many leases
+                                       test_server_restart: nobody takes anything away
                                        test_takeover: a killed daemon's import goes on within 3 s
 5 an interruption is not a failure     test_random_kills (max_retries is 0), test_liveness: SIGTERM hands back
                                        test_deadly_file: stopped after five, naming the row
-6 the cursor only advances             test_changed_source, test_fence: a batch that was committed already
+6 the cursor only advances             test_changed_source, test_changed_target
+                                       test_fence: a batch that was committed already is refused
 7 the result does not depend on …      test_random_kills, test_kill_points: equal to an undisturbed import
 8 database time only                   test_liveness: daemons with wrong clocks
 9 everything is bounded                test_bounds: memory, and what is read ahead of a held-up batch
