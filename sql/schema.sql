@@ -347,6 +347,10 @@ CREATE FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added b
 declare
     v_success constant bigint := p_added + p_updated + p_unchanged + p_skipped;
     v_position constant bigint[] := jobd.cursor_position(p_cursor);
+    v_error_file constant text[] := case when cardinality(p_error_file) = 1
+        then array_fill(p_error_file[1], array[cardinality(p_error_row)]) else p_error_file end;
+    v_reject_file constant text[] := case when cardinality(p_reject_file) = 1
+        then array_fill(p_reject_file[1], array[cardinality(p_reject_row)]) else p_reject_file end;
     v_owner oid;
     v_errors bigint;
     v_job record;
@@ -364,12 +368,12 @@ begin
 
     if cardinality(p_error_row) > 0 then
         perform jobd.record_errors(
-            p_job_id, v_owner, v_errors, p_error_row, p_error_line, p_error_file, p_error_field, p_error_type,
+            p_job_id, v_owner, v_errors, p_error_row, p_error_line, v_error_file, p_error_field, p_error_type,
             p_error_code, p_error_message, p_error_sqlstate, p_error_constraint, p_error_raw
         );
     end if;
     if cardinality(p_reject_row) > 0 then
-        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, p_reject_file, p_reject_record);
+        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
     end if;
 
     update jobd.job j
@@ -1921,16 +1925,19 @@ CREATE FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_er
     )
     select p_job_id, e.row_number, e.line_number, e.file, e.field, e.error_type, e.code, left(e.message, 2000),
         e.sqlstate, e.constraint_name, left(e.raw_data, 500), p_submitted_role_oid
-    from (
-        select u.*, dense_rank() over (order by u.file, u.row_number) as record_number
-        from unnest(
-            p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
-        ) with ordinality as u (
-            row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data, position
-        )
-    ) e
-    where p_errors_before + e.record_number <= 100000
-    order by e.position;
+    from unnest(
+        p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
+    ) as e (
+        row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data
+    )
+    -- Records are ranked only where the limit is near.
+    where p_errors_before + cardinality(p_row) <= 100000
+        or (coalesce(e.file, ''), e.row_number) in (
+            select distinct coalesce(u.file, ''), u.row_number
+            from unnest(p_row, p_file) as u (row_number, file)
+            order by 1, 2
+            limit greatest(0, 100000 - p_errors_before)
+        );
 
     insert into jobd.job_error_group as g (job_id, file, field, code, count, first_row, submitted_role_oid)
     select p_job_id, e.file, e.field, e.code, count(*), min(e.row_number), p_submitted_role_oid
@@ -1975,13 +1982,15 @@ CREATE FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_e
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
     insert into jobd.job_reject (job_id, file, row_number, record, submitted_role_oid)
-    select p_job_id, r.file, r.row_number, substring(r.record for 65536), p_submitted_role_oid
-    from (
-        select coalesce(u.file, '') as file, u.row_number, u.record,
-            dense_rank() over (order by u.file, u.row_number) as record_number
-        from unnest(p_row, p_file, p_record) as u (row_number, file, record)
-    ) r
-    where p_errors_before + r.record_number <= 100000
+    select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), p_submitted_role_oid
+    from unnest(p_row, p_file, p_record) as r (row_number, file, record)
+    where p_errors_before + cardinality(p_row) <= 100000
+        or (coalesce(r.file, ''), r.row_number) in (
+            select distinct coalesce(u.file, ''), u.row_number
+            from unnest(p_row, p_file) as u (row_number, file)
+            order by 1, 2
+            limit greatest(0, 100000 - p_errors_before)
+        )
     on conflict do nothing;
 $$;
 

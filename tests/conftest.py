@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from jobd.db import embedded, migrate
 from tests.support.database import Database, create_database, drop_database
@@ -21,6 +23,17 @@ SERVER_SETTINGS = {
     "max_wal_size": "4GB",
     "log_min_messages": "fatal",
 }
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test set up to log with would write to that test's own output, which is closed afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

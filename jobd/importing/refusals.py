@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from jobd.errors import TargetChanged
@@ -177,7 +178,7 @@ class Refusals:
     def rows(self) -> list[int]:
         """Row numbers of all refused records, ascending."""
         batch = self._arranged.original
-        own = [int(batch.rows[number]) for number in self._errors]
+        own = batch.rows[list(self._errors)].tolist()
         return sorted(own + [record.row_number for record in batch.refused])
 
     def errors(self) -> list[RowError]:
@@ -185,7 +186,7 @@ class Refusals:
         found = [self._of_reader(index) for index in range(len(self._arranged.original.refused))]
         for reasons in self._errors.values():
             found += reasons
-        return sorted(found, key=lambda error: error.row_number)
+        return sorted(found, key=itemgetter(0))
 
     def _of_reader(self, index: int) -> RowError:
         record = self._arranged.original.refused[index]
@@ -208,8 +209,15 @@ class Refusals:
             RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], self._file)
             for record in batch.refused
         ]
-        found += [
-            RejectedRecord(int(batch.rows[number]), self._arranged.raw(number)[:REJECT_BYTES_MAX], self._file)
-            for number in self._errors
-        ]
-        return sorted(found, key=lambda record: record.row_number)
+        if self._errors:
+            # Lists, since an element of an array costs as much as all the rest.
+            rows, starts, ends = batch.rows.tolist(), batch.starts.tolist(), batch.ends.tolist()
+            found += [
+                RejectedRecord(
+                    rows[number],
+                    batch.data[starts[number] : ends[number]].rstrip(b"\r\n")[:REJECT_BYTES_MAX],
+                    self._file,
+                )
+                for number in self._errors
+            ]
+        return sorted(found, key=itemgetter(0))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 RAW_DATA_CHARACTERS_MAX = 500
 REJECT_BYTES_MAX = 64 * 1024
+# Refused records of a job of which more is kept than their number.
+STORED_MAX = 100_000
 
 
 class ErrorType(StrEnum):
@@ -18,9 +20,11 @@ class ErrorType(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """One reason why one record was refused; a record may have several."""
+class RowError(NamedTuple):
+    """One reason why one record was refused; a record may have several.
+
+    A tuple, because a batch may have tens of thousands.
+    """
 
     row_number: int
     line_number: int | None
@@ -34,8 +38,7 @@ class RowError:
     raw_data: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
+class RejectedRecord(NamedTuple):
     """The refused record itself, as its bytes stood in the file, so that it can be mended and imported."""
 
     row_number: int

@@ -13,6 +13,7 @@ from jobd import log
 from jobd.db.queries import query
 from jobd.db.transient import Advice, advice, error_class, sqlstate_of
 from jobd.errors import DatabaseUnavailable, JobCancelled, LeaseLost, Stopped
+from jobd.model.row_error import STORED_MAX
 from jobd.model.status import StopReason
 from jobd.runner import points
 from jobd.runner.context import BatchReceipt, BatchResult
@@ -52,6 +53,7 @@ class BatchRunner:
         self._running = running
         self._metrics = metrics
         self.cursor: dict[str, Any] | None = held.job.cursor
+        self._error_count = held.job.error_count
         self._is_committing = False
         self._result: BatchResult | None = None
 
@@ -144,7 +146,7 @@ class BatchRunner:
         await connection.execute(query("batch_begin"))
         result = self._result = await attempt(connection)
         await points.reach("batch.inside")
-        rows = await connection.fetch(query("batch_commit"), *_arguments(self._held, result))
+        rows = await connection.fetch(query("batch_commit"), *_arguments(self._held, result, self._error_count))
         receipt = self._checked(rows)
         await points.reach("batch.commit")
         self._is_committing = True
@@ -179,6 +181,7 @@ class BatchRunner:
         result = self._result
         assert result is not None  # noqa: S101  a receipt exists only for a result
         self.cursor = result.cursor
+        self._error_count = receipt.error_count
         job, tally = self._held.job, result.tally
         queue = self._metrics.queue_label(job.queue)
         for name, number in (
@@ -211,9 +214,23 @@ def _receipt(row: Record) -> BatchReceipt:
     )
 
 
-def _arguments(held: HeldJob, result: BatchResult) -> list[object]:
-    """The parameters of jobd.commit_batch, in its order."""
-    tally, errors, rejects = result.tally, result.errors, result.rejects
+def _arguments(held: HeldJob, result: BatchResult, error_count: int) -> list[object]:
+    """The parameters of jobd.commit_batch, in its order.
+
+    What will not be stored is not sent: of errors beyond the limit the groups alone.
+    """
+    tally, errors = result.tally, result.errors
+    room = max(0, STORED_MAX - error_count)
+    rejects = result.rejects[:room]
+    stored = len(errors)
+    if stored > room:
+        records = list(dict.fromkeys((error.file, error.row_number) for error in errors))
+        beyond = set(records[room:])
+        stored = sum((error.file, error.row_number) not in beyond for error in errors)
+    rows, lines, types, codes, messages, fields, files, sqlstates, constraints, raws = (
+        zip(*errors, strict=True) if errors else ((),) * 10
+    )
+    reject_rows, records_, reject_files = zip(*rejects, strict=True) if rejects else ((),) * 3
     return [
         held.job.id,
         held.lease_token,
@@ -226,17 +243,22 @@ def _arguments(held: HeldJob, result: BatchResult) -> list[object]:
         result.progress,
         result.total_rows,
         result.current_file,
-        [error.row_number for error in errors],
-        [error.line_number for error in errors],
-        [error.file for error in errors],
-        [error.field for error in errors],
-        [str(error.error_type) for error in errors],
-        [error.code for error in errors],
-        [error.message for error in errors],
-        [error.sqlstate for error in errors],
-        [error.constraint_name for error in errors],
-        [error.raw_data for error in errors],
-        [reject.row_number for reject in rejects],
-        [reject.file for reject in rejects],
-        [reject.record for reject in rejects],
+        rows,
+        lines[:stored],
+        _of_all(files),
+        fields,
+        types[:stored],
+        codes,
+        messages[:stored],
+        sqlstates[:stored],
+        constraints[:stored] if any(constraints) else (),
+        raws[:stored],
+        reject_rows,
+        _of_all(reject_files),
+        records_,
     ]
+
+
+def _of_all(files: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """One file for all, where it is one."""
+    return files[:1] if len(set(files)) == 1 else files

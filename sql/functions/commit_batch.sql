@@ -1,6 +1,6 @@
 -- The last statement of a batch's transaction: errors, refused records, counters and cursor, under the lease.
 -- Whatever is wrong raises, and the rows of the batch go with it: JB001 lease lost, JB002 to be cancelled, JB008 the
--- cursor would go back (a batch sent twice).
+-- cursor would go back (a batch sent twice). One file in p_error_file or p_reject_file is that of all.
 --
 -- Called on the connection that is authenticated as the job's submitter, where other people's code may have run; so
 -- it trusts the session for nothing but what session_user says. The job's row is locked last, for the moment
@@ -44,6 +44,10 @@ as $$
 declare
     v_success constant bigint := p_added + p_updated + p_unchanged + p_skipped;
     v_position constant bigint[] := jobd.cursor_position(p_cursor);
+    v_error_file constant text[] := case when cardinality(p_error_file) = 1
+        then array_fill(p_error_file[1], array[cardinality(p_error_row)]) else p_error_file end;
+    v_reject_file constant text[] := case when cardinality(p_reject_file) = 1
+        then array_fill(p_reject_file[1], array[cardinality(p_reject_row)]) else p_reject_file end;
     v_owner oid;
     v_errors bigint;
     v_job record;
@@ -61,12 +65,12 @@ begin
 
     if cardinality(p_error_row) > 0 then
         perform jobd.record_errors(
-            p_job_id, v_owner, v_errors, p_error_row, p_error_line, p_error_file, p_error_field, p_error_type,
+            p_job_id, v_owner, v_errors, p_error_row, p_error_line, v_error_file, p_error_field, p_error_type,
             p_error_code, p_error_message, p_error_sqlstate, p_error_constraint, p_error_raw
         );
     end if;
     if cardinality(p_reject_row) > 0 then
-        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, p_reject_file, p_reject_record);
+        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
     end if;
 
     update jobd.job j

@@ -1,4 +1,5 @@
 -- Stores a batch's row errors, up to those of the job's 100,000th refused record, and counts all of them by group.
+-- Arrays that are shorter than p_row are filled up with nulls, so that what is not stored need not be sent.
 create or replace function jobd.record_errors(
     p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint,
     p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[],
@@ -15,16 +16,19 @@ as $$
     )
     select p_job_id, e.row_number, e.line_number, e.file, e.field, e.error_type, e.code, left(e.message, 2000),
         e.sqlstate, e.constraint_name, left(e.raw_data, 500), p_submitted_role_oid
-    from (
-        select u.*, dense_rank() over (order by u.file, u.row_number) as record_number
-        from unnest(
-            p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
-        ) with ordinality as u (
-            row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data, position
-        )
-    ) e
-    where p_errors_before + e.record_number <= 100000
-    order by e.position;
+    from unnest(
+        p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
+    ) as e (
+        row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data
+    )
+    -- Records are ranked only where the limit is near.
+    where p_errors_before + cardinality(p_row) <= 100000
+        or (coalesce(e.file, ''), e.row_number) in (
+            select distinct coalesce(u.file, ''), u.row_number
+            from unnest(p_row, p_file) as u (row_number, file)
+            order by 1, 2
+            limit greatest(0, 100000 - p_errors_before)
+        );
 
     insert into jobd.job_error_group as g (job_id, file, field, code, count, first_row, submitted_role_oid)
     select p_job_id, e.file, e.field, e.code, count(*), min(e.row_number), p_submitted_role_oid

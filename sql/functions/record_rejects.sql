@@ -9,13 +9,15 @@ security definer
 set search_path = pg_catalog, jobd, pg_temp
 as $$
     insert into jobd.job_reject (job_id, file, row_number, record, submitted_role_oid)
-    select p_job_id, r.file, r.row_number, substring(r.record for 65536), p_submitted_role_oid
-    from (
-        select coalesce(u.file, '') as file, u.row_number, u.record,
-            dense_rank() over (order by u.file, u.row_number) as record_number
-        from unnest(p_row, p_file, p_record) as u (row_number, file, record)
-    ) r
-    where p_errors_before + r.record_number <= 100000
+    select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), p_submitted_role_oid
+    from unnest(p_row, p_file, p_record) as r (row_number, file, record)
+    where p_errors_before + cardinality(p_row) <= 100000
+        or (coalesce(r.file, ''), r.row_number) in (
+            select distinct coalesce(u.file, ''), u.row_number
+            from unnest(p_row, p_file) as u (row_number, file)
+            order by 1, 2
+            limit greatest(0, 100000 - p_errors_before)
+        )
     on conflict do nothing;
 $$;
 

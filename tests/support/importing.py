@@ -63,6 +63,9 @@ class LocalContext:
     def last_cursor(self) -> dict[str, Any] | None:
         return self.imported.cursor
 
+    async def import_roots(self) -> None:
+        """No limits of the submitter's."""
+
     async def begin(self, **found: Any) -> None:
         self.imported.begun |= {name: value for name, value in found.items() if value is not None}
 
