@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jobd.importing.work import Work
 
 LOOKS_MAX = 3
+# From where reading all rows between the least and the greatest key is cheaper than looking each key up.
+DENSE_ROWS_MIN = 1000
+DENSE_SPAN_MAX = 2
 
 
 class Unsettled(Exception):
@@ -84,14 +87,29 @@ async def _require_independent(
 
 
 async def classify(work: Work, numbers: Sequence[int] | None) -> Classified:
-    """Look the keys up in the target."""
-    await work.probe()
-    arguments = () if numbers is None else (numbers,)
-    statement = work.plan.statements.classify(is_part=numbers is not None)
-    row = (await work.fetch(statement, *arguments))[0]
+    """Look the keys up in the target: one by one, or where they lie close together, all between them at once."""
+    statements = work.plan.statements
+    span = await _dense_span(work) if numbers is None else None
+    if span is None:
+        await work.probe()
+        arguments = () if numbers is None else (numbers,)
+        row = (await work.fetch(statements.classify(is_part=numbers is not None), *arguments))[0]
+    else:
+        await work.scan()
+        row = (await work.fetch(statements.classify(is_part=False, is_span=True), *span))[0]
+        await work.probe()
     new, found = row["new_rows"], row["found_rows"]
     count = work.staged if numbers is None else len(numbers)
     return Classified(new, found, count - len(new) - len(found))
+
+
+async def _dense_span(work: Work) -> tuple[int, int] | None:
+    """Between which keys the staged rows lie, if so close that few other rows can be there."""
+    if not work.plan.statements.has_number_key or work.staged < DENSE_ROWS_MIN:
+        return None
+    row = (await work.fetch(work.plan.statements.key_span))[0]
+    least, greatest = row["least"], row["greatest"]
+    return None if least is None or greatest - least >= DENSE_SPAN_MAX * work.staged else (least, greatest)
 
 
 async def _add_all(work: Work, numbers: Sequence[int] | None) -> Tally:

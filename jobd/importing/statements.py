@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NUMBER = "_jobd_n"
 ON_ERROR_SINCE = 170_000
 INPUT_ERROR_SINCE = 160_000
+_WHOLE_NUMBERS = frozenset({"smallint", "integer", "bigint"})
 _CATALOG_EQUALITY = "OPERATOR(pg_catalog.=)"
 
 
@@ -188,14 +189,29 @@ class Statements:
     def _only(is_part: bool) -> str:
         return f" where s.{NUMBER} = any ($1::int[])" if is_part else ""
 
-    def classify(self, *, is_part: bool) -> str:
-        """Which rows are new, and which exist and differ; the others are unchanged."""
+    @property
+    def has_number_key(self) -> bool:
+        """Whether the key is one whole number, so that a span of keys bounds how many rows it can hold."""
+        return len(self.mapping.key) == 1 and self.mapping.key[0].type_name in _WHOLE_NUMBERS
+
+    @cached_property
+    def key_span(self) -> str:
+        """The least and the greatest key that are staged."""
+        return f"select min(s.{self._key[0]}) as least, max(s.{self._key[0]}) as greatest from {self.typed} s"
+
+    def classify(self, *, is_part: bool, is_span: bool = False) -> str:
+        """Which rows are new, and which exist and differ; the others are unchanged.
+
+        ``is_span``: no key is less than $1 or greater than $2, so that no other rows of the target need be read.
+        """
+        kind = self.mapping.key[0].type_name
+        within = f" and t.{self._key[0]} between $1::{kind} and $2::{kind}" if is_span else ""
         differs = self.differs if self.on_conflict is OnConflict.UPDATE else "true"
         there = f"t.{self._key[0]} is not null"
         return (
             f"select coalesce(array_agg(s.{NUMBER}) filter (where not {there}), '{{}}') as new_rows, "
             f"coalesce(array_agg(s.{NUMBER}) filter (where {there} and ({differs})), '{{}}') as found_rows "
-            f"from {self.typed} s left join {self.target.quoted_name} t on {self.matches}{self._only(is_part)}"
+            f"from {self.typed} s left join {self.target.quoted_name} t on {self.matches}{within}{self._only(is_part)}"
         )
 
     def repeats(self, *, is_part: bool) -> str:
@@ -208,6 +224,8 @@ class Statements:
 
     def has_repeats(self, *, is_part: bool) -> str:
         """Whether any key occurs twice."""
+        if self.has_number_key:
+            return f"select count(distinct s.{self._key[0]}) < count(*) from {self.typed} s{self._only(is_part)}"
         return (
             f"select exists (select from {self.typed} s{self._only(is_part)} group by {self._keys('s')} "
             "having count(*) > 1)"

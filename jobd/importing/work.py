@@ -27,7 +27,15 @@ STATEMENT_SECONDS_MAX = 600.0
 
 # The staging table has no statistics, and the target's may be from when it was empty: without these the planner
 # reads the whole target for each batch. Disabled plans cost so much that they would be compiled, hence jit.
-_PROBE = "set local enable_hashjoin = off; set local enable_mergejoin = off; set local jit = off"
+_PROBE = (
+    "set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_nestloop = on; "
+    "set local enable_seqscan = on; set local jit = off"
+)
+# A stretch of the target's index is joined with all staged rows; again the planner must not read the whole target.
+_SCAN = (
+    "set local enable_hashjoin = on; set local enable_mergejoin = on; set local enable_nestloop = off; "
+    "set local enable_seqscan = off; set local jit = off"
+)
 # Sorting a batch by its key must not need a file.
 _ROOM = "set local work_mem = '64MB'"
 # A role may be set to hear less.
@@ -105,6 +113,10 @@ class Work:
     async def probe(self) -> None:
         """Plan joins with the target through its indexes, until the transaction ends."""
         await self.connection.execute(_PROBE)
+
+    async def scan(self) -> None:
+        """Plan one join with a stretch of the target; to be followed by ``probe``."""
+        await self.connection.execute(_SCAN)
 
     async def hear(self) -> None:
         """Receive the messages in which COPY names the rows that it leaves out."""

@@ -41,6 +41,8 @@ class Playground:
             "JOBD_DATABASE_URL": self.url,
             "JOBD_IMPORT_ROOTS": str(self.files),
             "JOBD_METRICS_LISTEN": "127.0.0.1:0",
+            # A server that is younger than a lease is given time to hear from its workers again; this one is.
+            "JOBD_LEASE_SECONDS": "3",
         }
 
     def command(self, *arguments: str) -> None:

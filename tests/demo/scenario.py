@@ -34,6 +34,14 @@ select filename, status, processed_rows, items_added, items_unchanged, error_cou
   from jobd.job where id = any($1) order by array_position($1, id)
 """
 
+TOTALS = """
+select sum(processed_rows)::bigint as processed_rows, sum(items_added)::bigint as items_added,
+       sum(items_unchanged)::bigint as items_unchanged,
+       sum(error_count)::bigint as error_count,
+       sum(processed_rows) / extract(epoch from max(completed_at) - min(started_at)) as rows_per_second
+  from jobd.job where id = any($1)
+"""
+
 REFUSED = """
 select raw_data, count(*) as records, min(row_number) as first_row, min(message) as message
   from jobd.job_error where job_id = $1 group by raw_data order by count(*) desc
@@ -56,8 +64,17 @@ async def play(place: Playground) -> None:
         screen.refused(errors)
         _expect("refused destinations", {row["raw_data"]: row["records"] for row in errors}, EXPECTED_REFUSED)
         again = await _again(place, connection)
-        screen.outcome("Second import of the same files", await connection.fetch(OUTCOME, list(again.values())))
-        await _compare(place, connection)
+        calm = await _compare(place, connection)
+        screen.summary(
+            [
+                (title, await connection.fetchrow(TOTALS, list(run.values())))
+                for title, run in (
+                    ("paused, killed, resumed", jobs),
+                    ("the same once more", again),
+                    ("undisturbed", calm),
+                )
+            ]
+        )
     finally:
         await connection.close()
 
@@ -99,8 +116,8 @@ async def _again(place: Playground, connection: asyncpg.Connection) -> dict[str,
     return jobs
 
 
-async def _compare(place: Playground, connection: asyncpg.Connection) -> None:
-    screen.heading("And once into empty tables without any disturbance, to compare")
+async def _compare(place: Playground, connection: asyncpg.Connection) -> dict[str, UUID]:
+    screen.heading("And into empty tables without any disturbance, to compare")
     await place.create_tables("calm")
     jobs = await _submit(place, connection, "calm", {})
     await screen.watch(connection, list(jobs.values()), _are_over(connection, jobs))
@@ -112,6 +129,7 @@ async def _compare(place: Playground, connection: asyncpg.Connection) -> None:
         )
         _expect(f"rows of {table} that differ from the undisturbed import", differences, 0)
     screen.say("[green]Every table is the same, row for row.[/]")
+    return jobs
 
 
 async def _submit(

@@ -98,6 +98,27 @@ def outcome(title: str, rows: Sequence[asyncpg.Record]) -> None:
     console.print(table)
 
 
+def summary(runs: Sequence[tuple[str, asyncpg.Record | None]]) -> None:
+    """All files together, run by run."""
+    table = Table(title="What happened", title_justify="left", title_style="bold", header_style="dim")
+    table.add_column("all five files")
+    for name in ("rows", "added", "updated", "unchanged", "refused", "rows/s"):
+        table.add_column(name, justify="right")
+    counters = (
+        "processed_rows",
+        "items_added",
+        "items_updated",
+        "items_unchanged",
+        "error_count",
+        "rows_per_second",
+    )
+    for title, row in runs:
+        if row is not None:
+            table.add_row(title, *(f"{row[name]:,.0f}" for name in counters))
+    console.print()
+    console.print(table)
+
+
 def refused(rows: Sequence[asyncpg.Record]) -> None:
     """Which records were refused, and why, in groups."""
     table = Table(title="Refused, and why", title_justify="left", title_style="bold", header_style="dim")

@@ -29,3 +29,9 @@ def test_two_daemons_in_one_process_have_registries_of_their_own() -> None:
     one, two = Metrics("1", ["a"]), Metrics("1", ["a"])
     one.claims.labels("a").inc()
     assert two.registry.get_sample_value("jobd_job_claims_total", {"queue": "a"}) == 0
+
+
+def test_counters_have_no_series_of_their_creation_beside_them() -> None:
+    text, _content_type = Metrics("1", ["mail"]).exposition()
+    assert b"jobd_job_claims_total" in text
+    assert b"_created" not in text

@@ -50,6 +50,8 @@ def test_an_empty_variable_is_not_set() -> None:
         ("METRICS_LISTEN", "9464", "JOBD_METRICS_LISTEN: must be host:port, for instance 127.0.0.1:9090"),
         ("IMPORT_ROOTS", "in", "JOBD_IMPORT_ROOTS: in is not an absolute path"),
         ("LOG_LEVEL", "loud", "JOBD_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("API_LISTEN", "127.0.0.1:8080", "JOBD_API_LISTEN is for a part that is not built yet: leave it unset"),
+        ("EXPORT_ROOTS", "/srv/out", "JOBD_EXPORT_ROOTS is for a part that is not built yet: leave it unset"),
         ("LEASE_SECONDS", "1", "JOBD_LEASE_SECONDS must be at least three times JOBD_HEARTBEAT_SECONDS"),
         ("ROLE_PREFIX", 'x"; drop', "JOBD_ROLE_PREFIX: String should match pattern '^[a-z_][a-z0-9_]{0,30}$'"),
         (

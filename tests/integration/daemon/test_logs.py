@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from jobd.db import migrate
 from tests.support.daemons import daemon_process, submit, until, wait_for_status
 from tests.support.names import unique
 
@@ -82,6 +83,26 @@ async def test_a_schema_newer_than_the_daemon_stops_it(target: Database, tmp_pat
     with daemon_process(target, tmp_path) as daemon:
         assert await daemon.exit_code() == 78
         assert "upgrade jobd" in daemon.log_path.read_text()
+
+
+async def test_a_daemon_waits_for_a_schema_and_begins_once_it_is_laid(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    with daemon_process(empty_database, tmp_path) as daemon:
+        line = await daemon.logged("not ready")
+        assert "run `jobd migrate`" in line["reason"]
+        await migrate.migrate(empty_database.url)
+        await daemon.logged("worker registered")
+
+
+async def test_a_daemon_works_beside_functions_of_a_neighbouring_release_and_says_so(
+    target: Database, tmp_path: Path
+) -> None:
+    await target.execute("update jobd.schema_text set sha256 = 'of another release'")
+    job_id = await submit(target)
+    with daemon_process(target, tmp_path) as daemon:
+        await wait_for_status(target, job_id, "completed")
+        assert (await daemon.logged("functions of another release"))["remedy"] == "jobd migrate"
 
 
 async def test_a_daemon_waits_until_it_is_granted_the_right_to_work(target: Database, tmp_path: Path) -> None:
