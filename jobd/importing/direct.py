@@ -42,8 +42,7 @@ async def bring_in_directly(work: Work) -> None:
     statement = work.plan.statements.copy_direct(
         work.arranged.batch.dialect, null=work.arranged.null.word, forces_null=work.arranged.null.forces_null
     )
-    async with work.savepoint("jobd_direct"):
-        await work.hear()
+    async with work.savepoint("jobd_direct", hears=True):
         try:
             copied = await copy_in(work.connection, statement, blocks, notices=notices)
         except asyncpg.PostgresError as error:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 async def stage(work: Work) -> None:
     """Fill the typed table with every record that can be."""
-    await work.make_room()
-    await work.execute(work.plan.statements.create_typed)
+    await work.make_room(work.plan.statements.create_typed)
     sent = work.arranged.complete
     missing = await _copy_typed(work) if len(sent) else []
     if missing is None:

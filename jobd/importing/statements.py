@@ -211,7 +211,8 @@ class Statements:
         return (
             f"select coalesce(array_agg(s.{NUMBER}) filter (where not {there}), '{{}}') as new_rows, "
             f"coalesce(array_agg(s.{NUMBER}) filter (where {there} and ({differs})), '{{}}') as found_rows "
-            f"from {self.typed} s left join {self.target.quoted_name} t on {self.matches}{within}{self._only(is_part)}"
+            f"from {self.typed} s left join {self.target.quoted_name} t on {self.matches}{within}"
+            f"{self._only(is_part)}"
         )
 
     def repeats(self, *, is_part: bool) -> str:

@@ -36,9 +36,8 @@ _SCAN = (
     "set local enable_hashjoin = on; set local enable_mergejoin = on; set local enable_nestloop = off; "
     "set local enable_seqscan = off; set local jit = off"
 )
-# Sorting a batch by its key must not need a file.
+# Sorting a batch by its key must not need a file. A role may be set to hear less than COPY has to say.
 _ROOM = "set local work_mem = '64MB'"
-# A role may be set to hear less.
 _HEAR = "set local client_min_messages = notice"
 _HASH = "set local enable_hashjoin = on"
 
@@ -118,22 +117,21 @@ class Work:
         """Plan one join with a stretch of the target; to be followed by ``probe``."""
         await self.connection.execute(_SCAN)
 
-    async def hear(self) -> None:
-        """Receive the messages in which COPY names the rows that it leaves out."""
-        await self.connection.execute(_HEAR)
-
-    async def make_room(self) -> None:
-        """Let a batch be sorted in memory."""
-        await self.connection.execute(_ROOM)
+    async def make_room(self, table: str) -> None:
+        """Make a staging table, and let a batch be sorted in memory."""
+        await self.execute(f"{_ROOM}; {table}")
 
     async def hash(self) -> None:
         """Let joins among staged rows be hashed again."""
         await self.connection.execute(_HASH)
 
     @contextlib.asynccontextmanager
-    async def savepoint(self, name: str) -> AsyncIterator[None]:
-        """Undo what was done in the block when anything goes wrong in it, unless the connection is gone."""
-        await self.connection.execute(f"savepoint {name}")
+    async def savepoint(self, name: str, *, hears: bool = False) -> AsyncIterator[None]:
+        """Undo what was done in the block when anything goes wrong in it, unless the connection is gone.
+
+        ``hears``: receive the messages in which COPY names the rows that it leaves out.
+        """
+        await self.connection.execute(f"savepoint {name}; {_HEAR}" if hears else f"savepoint {name}")
         try:
             yield
         except Exception:

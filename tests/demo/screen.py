@@ -101,17 +101,10 @@ def outcome(title: str, rows: Sequence[asyncpg.Record]) -> None:
 def summary(runs: Sequence[tuple[str, asyncpg.Record | None]]) -> None:
     """All files together, run by run."""
     table = Table(title="What happened", title_justify="left", title_style="bold", header_style="dim")
-    table.add_column("all five files")
-    for name in ("rows", "added", "updated", "unchanged", "refused", "rows/s"):
+    table.add_column("all five files", no_wrap=True)
+    for name in ("rows", "added", "unchanged", "refused", "rows/s"):
         table.add_column(name, justify="right")
-    counters = (
-        "processed_rows",
-        "items_added",
-        "items_updated",
-        "items_unchanged",
-        "error_count",
-        "rows_per_second",
-    )
+    counters = ("processed_rows", "items_added", "items_unchanged", "error_count", "rows_per_second")
     for title, row in runs:
         if row is not None:
             table.add_row(title, *(f"{row[name]:,.0f}" for name in counters))
