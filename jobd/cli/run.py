@@ -17,7 +17,7 @@ def settings_help() -> str:
     lines = [
         f"{PREFIX}{name.upper()}: {field.description}{_default(field.default)}"
         for name, field in Settings.model_fields.items()
-        if not name.endswith("_file")
+        if not name.endswith("_file") and name != "test_point"  # of no use to anybody but jobd's own tests
     ]
     return "\n\n".join(["Settings, from the environment or the env file:", *lines])
 

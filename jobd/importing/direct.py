@@ -51,8 +51,9 @@ async def bring_in_directly(work: Work) -> None:
             raise TakeStagedWay(error.sqlstate or "") from error
         blamed = _blamed(work, notices) if notices else []
         missing = sent - len(blamed) - copied
-        # A trigger may drop rows without a word; otherwise every record must be accounted for.
-        if missing and not (missing > 0 and _may_be_dropped(work)):
+        # A trigger may drop rows without a word; otherwise every record must be accounted for. Whether a dropped
+        # row was to be added at all, or exists already, only staging can tell.
+        if missing and (work.plan.mapping.key or missing < 0 or not _may_be_dropped(work)):
             raise TakeStagedWay("unaccounted")
         explained = await explain(work, [*blamed, *np.flatnonzero(work.arranged.lacking).tolist()])
         if not explained.issuperset(blamed):

@@ -131,10 +131,12 @@ async def _one_by_one(work: Work, numbers: Sequence[int]) -> Tally:
 async def _refuse_violations(work: Work, numbers: Sequence[int] | None = None) -> bool:
     """Refuse rows, all or of those named, that violate a CHECK or FOREIGN KEY, and say whether there were any.
 
-    Where a trigger may still change a row, nothing can be foreseen.
+    Where a trigger may still change a row, nothing can be foreseen; where a row may have no partition to go to,
+    that is told before any constraint.
     """
     statement = work.plan.rows.violations(is_part=numbers is not None)
-    if statement is None or work.plan.target.has_before_row_triggers:
+    target = work.plan.target
+    if statement is None or target.has_before_row_triggers or target.may_lack_partition:
         return False
     await work.probe()
     try:

@@ -103,6 +103,7 @@ class Target:
     may_stage: bool
     has_row_security: bool
     has_before_row_triggers: bool
+    may_lack_partition: bool
     is_deferrable: bool
     columns: tuple[TargetColumn, ...]
     indexes: tuple[UniqueIndex, ...]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -13,19 +9,12 @@ import asyncpg
 from jobd import log
 from jobd.db import migrate
 from jobd.errors import ConfigurationError, SchemaMismatch
+from jobd.services.tuning import tune
 
 if TYPE_CHECKING:
     from jobd.runner.logins import Logins
     from jobd.runner.parts import Parts
     from jobd.services.worker import Worker
-
-# What the first import would wait for otherwise; by name, since services do not know the handlers.
-IMPORT_PATH = "jobd.handlers.import_job"
-# Batches make and drop objects by the ten thousand, hardly any of them in cycles.
-COLLECTED_AFTER_OBJECTS = 20_000
-
-# How long the reader's thread may keep the interpreter while an answer of the database waits to be seen.
-SWITCH_SECONDS = 0.0005
 
 _log = log.get("startup")
 
@@ -50,8 +39,7 @@ class Startup:
             reason = await self._complaint()
             if reason is None:
                 await self._worker.register()
-                # Beside the loops that start now. Whoever needs a module meanwhile waits for its import alone.
-                Thread(target=_warm_up, name="jobd-warm-up", daemon=True).start()
+                tune()
                 return None
         except (ConfigurationError, SchemaMismatch):
             raise
@@ -84,11 +72,3 @@ class Startup:
         identity = await self._queue.identity()
         self._logins.own_role_oid = identity["role_oid"]
         return None if identity["may_claim"] else refusal
-
-
-def _warm_up() -> None:
-    """Load the import path, and let the garbage collector look away from what stays until the end anyway."""
-    import_module(IMPORT_PATH)
-    gc.freeze()
-    gc.set_threshold(COLLECTED_AFTER_OBJECTS)
-    sys.setswitchinterval(SWITCH_SECONDS)

@@ -17,6 +17,9 @@ select
         where t.tgrelid = any (tree.oids) and not t.tgisinternal and t.tgenabled in ('O', 'A')
             and (t.tgtype & 1) > 0 and (t.tgtype & 2) > 0 and (t.tgtype & 20) > 0
     ) as has_before_row_triggers,
+    exists (
+        select from pg_partitioned_table p where p.partrelid = any (tree.oids) and p.partdefid = 0
+    ) as may_lack_partition,
     exists (select from pg_trigger t where t.tgrelid = any (tree.oids) and t.tgdeferrable)
     or exists (select from pg_constraint k where k.conrelid = any (tree.oids) and k.condeferrable) as is_deferrable
 from to_regclass($1) as given (oid)

@@ -11,7 +11,7 @@ from unittest import mock
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jobd.importing.course import Course
@@ -188,6 +188,10 @@ async def _imported(  # noqa: PLR0917  what is varied, in the order of the test
         max_size=3,
     ),
     on_conflict=st.sampled_from(["update", "skip", "error"]),
+)
+@example(records=["7,ann,1,,,", "7,ann,1,2020-01-01,z,p"], before=[], on_conflict="skip")  # no partition, then FK
+@example(  # dropped by a trigger although it exists
+    records=["1,ann,1,2020-01-01,a,p", "1,ann,1,,,", "1,ann,1,2020-01-01,a,q"], before=[], on_conflict="error"
 )
 async def test_batch_size_and_way_change_nothing(
     empty_database: Database, shape: str, records: list[str], before: list[str], on_conflict: str

@@ -16,7 +16,7 @@ def render() -> str:
     """The table, one row a setting; the files that secrets may stand in are named beside them."""
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        if name.endswith("_file"):
+        if name.endswith("_file") or name == "test_point":
             continue
         variable = f"`{PREFIX}{name.upper()}`"
         if f"{name}_file" in Settings.model_fields:
