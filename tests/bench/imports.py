@@ -21,7 +21,7 @@ drop table if exists {name};
 create table {name} (
     id bigint primary key, uid uuid not null, name text not null, city text, quantity integer,
     amount numeric(12,2), day date, seen_at timestamptz, is_active boolean, note text
-)"""
+) with (autovacuum_enabled = off)"""
 STAGING = """
 drop table if exists staging;
 create unlogged table staging (
