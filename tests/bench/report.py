@@ -14,6 +14,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+LINE_CELLS = 126
+
 
 @dataclass
 class Measure:
@@ -61,7 +63,9 @@ class Figure:
 
 def show(measures: list[Measure], figures: list[Figure]) -> None:
     """Print both tables."""
+    # Wide enough for a line a measure, also where the output goes to a file.
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=LINE_CELLS)
     if measures:
         table = Table(title="Imports: speed as a ratio of the same round", title_justify="left")
         for name in ("work", "compared with"):
