@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -28,8 +29,15 @@ async def _run(data: Path) -> int:
     return 0
 
 
+def _leave(number: int, _frame: object) -> None:
+    """End as Ctrl-C does, with everything tidied up."""
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Parse the arguments and tell the story."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # also when the terminal is closed in the middle
+        signal.signal(number, _leave)
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("--data", type=Path, required=True)
     return anyio.run(_run, parser.parse_args().data)
