@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import asyncpg
 import psutil
 
 from jobd.db import embedded
+from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -55,7 +55,7 @@ class Laboratory:
     def daemon(self, **settings: str) -> Iterator[psutil.Process]:
         """A daemon that is ready to claim."""
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("JOBD_")},
+            **without_settings(),
             "JOBD_DATABASE_URL": self.url,
             "JOBD_IMPORT_ROOTS": str(self.files),
             "JOBD_METRICS_LISTEN": "127.0.0.1:0",

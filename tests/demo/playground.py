@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from jobd.db import embedded
+from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ class Playground:
     def environment(self) -> dict[str, str]:
         """What a daemon needs to know."""
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("JOBD_")},
+            **without_settings(),
             "JOBD_DATABASE_URL": self.url,
             "JOBD_IMPORT_ROOTS": str(self.files),
             "JOBD_METRICS_LISTEN": "127.0.0.1:0",

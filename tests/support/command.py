@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import TYPE_CHECKING
+
+from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ async def start(
     *arguments: object, cwd: Path, stdout: int = asyncio.subprocess.PIPE, **environment: str
 ) -> asyncio.subprocess.Process:
     """Start ``jobd …`` with these settings and no others."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBD_")}
+    inherited = without_settings()
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -20,6 +20,7 @@ import anyio
 from jobd.daemon import Daemon
 from jobd.handlers import registry
 from jobd.settings import Settings
+from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
     import signal
@@ -83,8 +84,7 @@ def environment(database: Database, **settings: Any) -> dict[str, str]:
         **settings,
     }
     own = {f"JOBD_{name.upper()}": str(value) for name, value in values.items()}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("JOBD_")}
-    return {**others, "PYTHONPATH": str(Path(__file__).parents[2]), **own}
+    return {**without_settings(), "PYTHONPATH": str(Path(__file__).parents[2]), **own}
 
 
 @contextlib.asynccontextmanager
