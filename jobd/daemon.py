@@ -248,7 +248,10 @@ class Daemon:
 
 
 async def main(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
-    """Run a daemon under signals: SIGTERM and SIGINT stop it, SIGHUP has ``reread`` called."""
+    """Run a daemon under signals: SIGTERM and SIGINT stop it, SIGHUP has ``reread`` called.
+
+    Without ``reread`` a SIGHUP means what it means to any program: the terminal was closed.
+    """
     daemon = Daemon(settings, ServiceManager(*service_manager_address()))
     daemon.leave_process = os._exit
     async with anyio.create_task_group() as group:
@@ -268,9 +271,9 @@ async def _obey_signals(
         task_status.started()
         async for number in signals:
             _log.info("signal", name=signal.Signals(number).name)
-            if number != signal.SIGHUP:
+            if number != signal.SIGHUP or reread is None:
                 daemon.stop()
-            elif reread is not None:
+            else:
                 try:
                     daemon.reload(reread())
                 except ConfigurationError as error:

@@ -8,15 +8,15 @@ import signal
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 
 from jobd.cli import dev as dev_command
 from jobd.cli.dev import place_for
 from tests.support.command import start
+from tests.support.daemons import until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 async def output(*arguments: object, cwd: Path, url: str, exit_code: int = 0) -> str:
@@ -24,6 +24,24 @@ async def output(*arguments: object, cwd: Path, url: str, exit_code: int = 0) ->
     printed, complaint = await command.communicate()
     assert command.returncode == exit_code, (printed + complaint).decode()
     return printed.decode()
+
+
+async def test_closing_the_terminal_stops_the_daemon_and_its_server(tmp_path: Path) -> None:
+    dev = await start("dev", "--temporary", cwd=tmp_path)
+    assert dev.stdout is not None
+    async with asyncio.timeout(60):
+        while not (line := (await dev.stdout.readline()).decode().strip()).startswith("export JOBD_DATABASE_URL="):
+            assert not dev.stdout.at_eof()
+    url = line.partition("=")[2]
+    connection = await asyncpg.connect(url)
+    await until(lambda: connection.fetchval("select count(*) from jobd.worker"))
+    await connection.close()
+    dev.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(60):
+        await dev.communicate()
+    assert dev.returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        await asyncpg.connect(url)
 
 
 async def test_a_file_is_imported_and_its_refused_records_are_mended(tmp_path: Path) -> None:
