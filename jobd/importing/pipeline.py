@@ -112,7 +112,7 @@ class Import:
         found = await to_thread.run_sync(self._source.sha256)
         if found != expected:
             raise SourceError(
-                f"{self._source.path} has the SHA-256 {found}, and file_hash says {expected}", code="hash_mismatch"
+                f"{self._source.name} has the SHA-256 {found}, and file_hash says {expected}", code="hash_mismatch"
             )
 
     async def _prepare(self) -> Importer:
@@ -136,7 +136,7 @@ class Import:
             detected={"source": self._source.detected, "target": freeze(importer)},
             estimated_rows=estimate,
             files_total=1,
-            current_file=self._source.path,
+            current_file=self._source.name,
         )
         return importer
 
@@ -193,7 +193,7 @@ class Import:
                 tally=work.tally + Tally(refused=len(work.refusals)),
                 cursor=batch.cursor.to_json(),
                 progress=min(99.99, 100 * batch.fraction_read),
-                current_file=self._source.path,
+                current_file=self._source.name,
                 errors=work.refusals.errors(),
                 rejects=work.refusals.rejects(),
                 read_bytes=batch.bytes_read,

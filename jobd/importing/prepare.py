@@ -60,7 +60,7 @@ async def prepare(
         on_conflict=options.on_conflict,
         words=null_words(options, mapping, is_json=not _is_csv(source)),
         dialect=source.dialect,
-        file=source.path,
+        file=source.name,
         drop_on_commit=drop_on_commit,
     )
     if mapping.key and target.may_select:

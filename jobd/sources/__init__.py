@@ -7,14 +7,14 @@
         for batch in source.batches(None, max_rows=20_000, max_bytes=4 << 20):
             batch.data                      # bytes that COPY takes, and see RecordBatch for the rest
 
-The way of a file through here: ``locate`` (a path inside the roots, opened safely) → ``stream`` (bytes, unpacked,
-with positions) → ``detect`` (format and dialect, frozen) → ``csv_reader`` or ``jsonl_reader`` (blocks of records)
-→ ``source`` (batches with cursors).
+The way of a file through here: ``places`` (what the job names, opened safely) → ``packing`` (bytes, unpacked, as a
+``stream`` with positions) → ``formats`` (``detect``: what it is, frozen; then a reader each: blocks of records) →
+``source`` (batches with cursors). ``open`` puts them together.
 """
 
-from jobd.sources.locate import RootUnavailable
 from jobd.sources.open import open_source
-from jobd.sources.options import ReadOptions
+from jobd.sources.options import Limits, ReadOptions
+from jobd.sources.places.local import RootUnavailable
 from jobd.sources.records import CopyDialect, FieldValue, RecordBatch, RefusedRecord
 from jobd.sources.source import BatchReader, Source
 
@@ -22,6 +22,7 @@ __all__ = [
     "BatchReader",
     "CopyDialect",
     "FieldValue",
+    "Limits",
     "ReadOptions",
     "RecordBatch",
     "RefusedRecord",

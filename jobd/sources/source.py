@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from jobd.sources.block import Block, Format
-    from jobd.sources.locate import LocatedFile
+    from jobd.sources.formats.block import Block, Format
     from jobd.sources.records import CopyDialect, RefusedRecord
-    from jobd.sources.stream import Stream
+    from jobd.sources.stream import StoredFile, Stream
 
 _IDENTITY_BYTES = 1 << 16  # how much before a cursor must be the same for the source to be the same
 _SAMPLE_BYTES = 1 << 16
@@ -38,7 +37,7 @@ class Source:
     Its methods block and do not touch each other: a count or a hash may run in another thread beside a reader.
     """
 
-    def __init__(self, file: LocatedFile, stream: Stream, records: Format, detected: dict[str, Any]) -> None:
+    def __init__(self, file: StoredFile, stream: Stream, records: Format, detected: dict[str, Any]) -> None:
         self._file = file
         self._stream = stream
         self._format = records
@@ -72,9 +71,9 @@ class Source:
         return self._format.dialect
 
     @property
-    def path(self) -> str:
-        """Where the file lies."""
-        return str(self._file.path)
+    def name(self) -> str:
+        """What the file is called in messages."""
+        return self._file.name
 
     @property
     def size_bytes(self) -> int:
@@ -105,14 +104,14 @@ class Source:
         """Place the stream at the cursor; gives the bytes before it, which have proved to be the same."""
         if cursor.size != self._file.size_bytes:
             raise SourceChanged(
-                f"{self.path} has changed: it is {self._file.size_bytes} bytes long and was {cursor.size}, "
+                f"{self.name} has changed: it is {self._file.size_bytes} bytes long and was {cursor.size}, "
                 f"with {cursor.row} records of it imported. Put the same file back and retry, or submit a new job"
             )
         stream.seek(cursor.byte - cursor.block_bytes)
         block = stream.read(cursor.block_bytes) if cursor.block_bytes else b""
         if cursor.block_bytes and _block_hash(block) != cursor.block_hash:
             raise SourceChanged(
-                f"{self.path} has changed before byte {cursor.byte}: the bytes up to there are not those of the "
+                f"{self.name} has changed before byte {cursor.byte}: the bytes up to there are not those of the "
                 f"{cursor.row} records already imported. Put the same file back and retry, or submit a new job"
             )
         return block

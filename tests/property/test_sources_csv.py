@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jobd.errors import SourceError
-from jobd.sources import ReadOptions, csv_parts, open_source, window
+from jobd.sources import Limits, ReadOptions, open_source
+from jobd.sources.formats import csv_parts, window
 from tests.support.sources import cells, copied, everything
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def test_batches_windows_and_restarts_do_not_matter(content: bytes, escape: str,
             quote='"',
             escape=escape,
             encoding="utf-8",
-            record_bytes_max=record_bytes_max,
+            limits=Limits(record_bytes=record_bytes_max),
         )
         try:
             whole = everything(path, options, 10_000)

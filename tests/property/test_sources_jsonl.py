@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jobd.sources import ReadOptions, jsonl_reader, open_source, window
+from jobd.sources import ReadOptions, open_source
+from jobd.sources.formats import jsonl_reader, window
 from tests.support.sources import Cells, copied, everything
 from tests.support.sources import cells as cells_of
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from jobd.sources import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,7 +79,7 @@ def test_a_quote_in_the_middle_of_a_field_on_one_line_is_what_copy_makes_of_it(
 def test_a_quote_that_is_never_closed_costs_its_own_line_only(opened: Callable[..., Source], gap: int) -> None:
     rows = max(3, gap // 12)
     content = b'a,b\n1,"x\n' + b"".join(b"%d,abcdefgh\n" % number for number in range(2, rows))
-    source = opened(content, record_bytes_max=1 << 20)
+    source = opened(content, limits=Limits(record_bytes=1 << 20))
     batch = only_batch(source)
     assert refusals(batch) == [(1, 2, "unterminated_quote", batch.refused[0].raw)]
     assert batch.refused[0].raw.startswith(b'1,"x')

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.errors import SourceError
+from jobd.sources import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,14 +107,14 @@ def test_an_object_over_several_lines_is_several_bad_lines(opened: Callable[...,
 
 def test_a_line_that_is_too_long_is_one_error_and_reading_goes_on(opened: Callable[..., Source]) -> None:
     content = b'{"a": 1}\n{"a": "' + b"x" * 5_000_000 + b'"}\n{"a": 3}\n{"a": "' + b"y" * 2_000_000 + b'"}'
-    source = opened(content, name="a.jsonl", record_bytes_max=3_000_000)
+    source = opened(content, name="a.jsonl", limits=Limits(record_bytes=3_000_000))
     batch = only_batch(source)
     assert batch.rows.tolist() == [1, 3, 4]
     assert [(each.row_number, each.line_number, each.code) for each in batch.refused] == [
         (2, 2, "record_too_long")
     ]
     assert source.count_rows() == 4
-    short = opened(content, name="b.jsonl", record_bytes_max=1000)
+    short = opened(content, name="b.jsonl", limits=Limits(record_bytes=1000))
     assert [each.row_number for each in only_batch(short).refused] == [2, 4]
 
 

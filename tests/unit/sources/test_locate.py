@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.errors import SourceChanged, SourceError
-from jobd.sources import RootUnavailable, locate
-from jobd.sources.locate import local_path, open_file
+from jobd.sources import RootUnavailable
+from jobd.sources.places import local
+from jobd.sources.places.local import local_path, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,9 +87,9 @@ def test_a_link_that_stays_inside_and_a_root_that_is_a_link_are_fine(root: Path,
 def test_a_path_exchanged_between_check_and_open_is_refused(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locate, "_open", lambda *_: os.open(tmp_path / "secret.csv", os.O_RDONLY))
+    monkeypatch.setattr(local, "_open", lambda *_: os.open(tmp_path / "secret.csv", os.O_RDONLY))
     assert code_of(str(root / "a.csv"), root) == "source_forbidden"
-    monkeypatch.setattr(locate, "_opened_path", lambda _: None)  # as on systems without /proc
+    monkeypatch.setattr(local, "_opened_path", lambda _: None)  # as on systems without /proc
     assert code_of(str(root / "a.csv"), root) == "source_forbidden"
 
 

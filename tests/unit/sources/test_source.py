@@ -60,7 +60,7 @@ def test_a_changed_source_is_noticed_before_the_first_row(opened: Callable[..., 
 def test_another_modification_time_alone_changes_nothing(opened: Callable[..., Source]) -> None:
     source = opened(CONTENT)
     cursor = cursor_after(source, 100)
-    os.utime(source.path, (1, 1))
+    os.utime(source.name, (1, 1))
     opened(CONTENT).verify(cursor)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.errors import SourceError
-from jobd.sources.locate import open_file
-from jobd.sources.stream import GzipStream, PlainStream
-from jobd.sources.transcode import TranscodedStream
+from jobd.sources.formats.transcode import TranscodedStream
+from jobd.sources.packing.gzip import GzipStream
+from jobd.sources.places.local import open_file
+from jobd.sources.stream import PlainStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -68,3 +68,7 @@ class TranscodedStream:
     def reopened(self) -> Stream:
         """The same from the start."""
         return TranscodedStream(self._stream.reopened(), self._codec)
+
+    def close(self) -> None:
+        """Give back what the stream underneath holds."""
+        self._stream.close()

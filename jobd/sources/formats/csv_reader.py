@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobd.sources.block import Block
-from jobd.sources.csv_block import assemble, extents, is_record
-from jobd.sources.csv_parts import CsvReading, Part
+from jobd.sources.formats.block import Block
+from jobd.sources.formats.csv_block import assemble, extents, is_record
+from jobd.sources.formats.csv_parts import CsvReading, Part
+from jobd.sources.formats.window import Window
 from jobd.sources.options import RECORD_BYTES_MAX
-from jobd.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobd.sources.csv_cutter import CsvShape
+    from jobd.sources.formats.csv_cutter import CsvShape
     from jobd.sources.records import CopyDialect
     from jobd.sources.stream import Stream
 
@@ -32,6 +32,16 @@ class CsvFormat:
     data_position: int
     data_line: int
     record_bytes_max: int = RECORD_BYTES_MAX
+
+    def frozen(self) -> dict[str, Any]:
+        """What ``reopen_csv`` takes."""
+        return {
+            "shape": asdict(self.shape),
+            "header": self.header,
+            "column_count": self.column_count,
+            "data_position": self.data_position,
+            "data_line": self.data_line,
+        }
 
     def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
         """Records from ``position`` on, which is where one begins."""

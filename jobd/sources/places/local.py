@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from jobd.errors import HostNotReady, SourceChanged, SourceError
+from jobd.sources.stream import PlainStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jobd.sources.stream import Stream
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = (
@@ -40,6 +43,11 @@ class LocatedFile:
     size_bytes: int
     modified_ns: int
 
+    @property
+    def name(self) -> str:
+        """Where it lies."""
+        return str(self.path)
+
     def read(self, position: int, size: int) -> bytes:
         """Bytes at a position, all that there are; a file that became shorter is not the one that was opened."""
         wanted = min(size, self.size_bytes - position)
@@ -57,6 +65,10 @@ class LocatedFile:
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read at byte {position}: {error.strerror}") from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def stream(self) -> Stream:
+        """Its bytes from their start."""
+        return PlainStream(self)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -67,6 +67,10 @@ class Format(Protocol):
     @property
     def data_line(self) -> int:
         """The physical line that it begins on."""
+        ...
+
+    def frozen(self) -> dict[str, Any]:
+        """Everything that was decided, as JSON, from which the same format is made again."""
         ...
 
     def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.sources import refusal
-from jobd.sources.block import Block
-from jobd.sources.csv_cutter import CR, LF, CsvShape, Cut
-from jobd.sources.encodings import is_decodable
+from jobd.sources.formats import refusal
+from jobd.sources.formats.block import Block
+from jobd.sources.formats.csv_cutter import CR, LF, CsvShape, Cut
+from jobd.sources.formats.encodings import is_decodable
 from jobd.sources.splice import keep_spans
 
 if TYPE_CHECKING:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.sources import refusal
-from jobd.sources.block import Block, refused_block
-from jobd.sources.csv_careful import cut_carefully
-from jobd.sources.csv_cutter import CR, CsvShape, Cut, Marks, cut, find_stray
-from jobd.sources.csv_long import EndScan
+from jobd.sources.formats import refusal
+from jobd.sources.formats.block import Block, refused_block
+from jobd.sources.formats.csv_careful import cut_carefully
+from jobd.sources.formats.csv_cutter import CR, CsvShape, Cut, Marks, cut, find_stray
+from jobd.sources.formats.csv_long import EndScan
 from jobd.sources.options import RAW_BYTES_MAX
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobd.sources.window import Window
+    from jobd.sources.formats.window import Window
 
 _CAREFUL_BYTES = 1 << 16  # looked at step by step where a stray quote was found
 _PARTS_MAX = 2_000_000  # delimiters, quotes and line ends of a record longer than a window: 16 MB of positions

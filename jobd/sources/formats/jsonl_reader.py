@@ -16,16 +16,16 @@ import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from jobd.sources import refusal
-from jobd.sources.block import Block, refused_block
-from jobd.sources.csv_cutter import LF, CsvShape, Marks
-from jobd.sources.encodings import is_decodable
-from jobd.sources.json_escapes import NulCharacter, unescaped
+from jobd.sources.formats import refusal
+from jobd.sources.formats.block import Block, refused_block
+from jobd.sources.formats.csv_cutter import LF, CsvShape, Marks
+from jobd.sources.formats.encodings import is_decodable
+from jobd.sources.formats.json_escapes import NulCharacter, unescaped
+from jobd.sources.formats.window import Window
 from jobd.sources.options import RAW_BYTES_MAX, RECORD_BYTES_MAX
 from jobd.sources.records import CopyDialect
 from jobd.sources.splice import keep_spans
 from jobd.sources.stream import READ_BYTES
-from jobd.sources.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +57,15 @@ class JsonLinesFormat:
     def column_count(self) -> int:
         """Keys that become columns."""
         return len(self.header)
+
+    def frozen(self) -> dict[str, Any]:
+        """What ``reopen_json_lines`` takes."""
+        return {
+            "header": self.header,
+            "column_count": self.column_count,
+            "data_position": self.data_position,
+            "data_line": self.data_line,
+        }
 
     def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
         """Records from ``position`` on, which is where a line begins."""

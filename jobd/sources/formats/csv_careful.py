@@ -1,4 +1,4 @@
-"""The same records as :mod:`jobd.sources.csv_cutter` finds, step by step: for stretches with stray quotes in them.
+"""The same records as ``csv_cutter`` finds, step by step: for stretches with stray quotes in them.
 
 Each stray quote ends a cut in bulk, and where there is one there are more.
 """
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.sources.csv_cutter import begins_field, cut, ends_field
+from jobd.sources.formats.csv_cutter import begins_field, cut, ends_field
 
 if TYPE_CHECKING:
-    from jobd.sources.csv_cutter import CsvShape, Cut
+    from jobd.sources.formats.csv_cutter import CsvShape, Cut
 
 
 def cut_carefully(buffer: bytes, shape: CsvShape, record_bytes_max: int) -> tuple[Cut, list[int]]:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from jobd.errors import OptionError, SourceError
-from jobd.sources.csv_cutter import CR, LF, CsvShape, cut
-from jobd.sources.encodings import codec_name
+from jobd.sources.formats.csv_cutter import CR, LF, CsvShape, cut
+from jobd.sources.formats.encodings import codec_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jobd.sources.options import ReadOptions
 
 SAMPLE_BYTES = 1 << 18
@@ -67,7 +66,7 @@ def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
     return Encoding("utf-8" if stated == "utf-8-sig" else stated, 0)
 
 
-def detect_format(sample: bytes, path: Path, options: ReadOptions) -> str:
+def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
     """``csv`` or ``jsonl``; raises where it is neither, or cannot be told."""
     if options.source_type is not None:
         if options.source_type not in {"csv", "jsonl"}:
@@ -76,11 +75,11 @@ def detect_format(sample: bytes, path: Path, options: ReadOptions) -> str:
                 code="option_unsupported",
             )
         return options.source_type
-    _refuse_binary(sample, path)
+    _refuse_binary(sample, name)
     text = sample.lstrip(b" \t\r\n")
     if not text:
-        raise SourceError(f"{path} holds nothing but blank lines", code="format_undetectable")
-    named = _named(path)
+        raise SourceError(f"{name} holds nothing but blank lines", code="format_undetectable")
+    named = _named(name)
     if text[:1] in b"{[":
         first, _, rest = text.partition(b"\n")
         if text[:1] == b"{" and _is_json(first):
@@ -89,27 +88,27 @@ def detect_format(sample: bytes, path: Path, options: ReadOptions) -> str:
             return "jsonl"
         if named is None and _is_beginning_of_json(text):
             raise SourceError(
-                f"{path} is JSON, but not one object per line; JSON documents cannot be read yet",
+                f"{name} is JSON, but not one object per line; JSON documents cannot be read yet",
                 code="format_undetectable",
             )
     return named or "csv"
 
 
-def _named(path: Path) -> str | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
+def _named(name: str) -> str | None:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     if suffixes and suffixes[-1] in {".gz", ".gzip"}:
         suffixes.pop()
     return _NAMES.get(suffixes[-1]) if suffixes else None
 
 
-def _refuse_binary(sample: bytes, path: Path) -> None:
+def _refuse_binary(sample: bytes, name: str) -> None:
     for magic, what in _UNREADABLE:
         if sample.startswith(magic):
-            raise SourceError(f"{path} is {what}, which cannot be read yet", code="format_undetectable")
+            raise SourceError(f"{name} is {what}, which cannot be read yet", code="format_undetectable")
     head = sample[: 1 << 16]
     if head.count(0) * 10 > len(head):
         raise SourceError(
-            f"{path} does not look like text: every tenth byte or more is NUL. If it is UTF-16 without a mark, "
+            f"{name} does not look like text: every tenth byte or more is NUL. If it is UTF-16 without a mark, "
             "say so: encoding utf-16-le or utf-16-be",
             code="format_undetectable",
         )

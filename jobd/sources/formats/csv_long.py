@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.sources.csv_cutter import switches_with_escape
+from jobd.sources.formats.csv_cutter import switches_with_escape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jobd.sources.csv_cutter import CsvShape
+    from jobd.sources.formats.csv_cutter import CsvShape
 
 
 class EndScan:

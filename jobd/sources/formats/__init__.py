@@ -1,0 +1,1 @@
+"""From bytes to blocks of records, one format a reader; ``detect`` tells which a file is."""
