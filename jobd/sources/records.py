@@ -69,12 +69,41 @@ class RefusedRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RawText:
+    """Records as they stand in their source, where they are sent as another text: JSON, which goes to COPY as CSV.
+
+    Record i is ``data[starts[i]:ends[i]]``.
+    """
+
+    data: bytes
+    starts: Offsets
+    ends: Offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSpan:
+    """The part of a batch that is of one file: records up to ``stop``, refused ones up to ``refused_stop``.
+
+    ``file`` is the file's place in the list, from 1. ``is_ended``: none of its records come later.
+    """
+
+    file: int
+    name: str
+    stop: int
+    refused_stop: int
+    is_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordBatch:
-    """Consecutive records of one file.
+    """Consecutive records of one file, or of several that are read in the same way.
 
     ``ends[i]`` is the offset in ``data`` behind record i's line end, ``rows[i]`` its number in the file (from 1),
     ``lines[i]`` the physical line it starts on (from 1), ``field_ends[i, j]`` the offset where field j's delimiter
     or line end stands. Records that were refused are in none of them, but take their row numbers.
+    ``header`` names the fields; empty where the source does not. ``raw`` None: ``data`` is the source's own text.
+    What is derived from a batch (fewer records, fewer columns) keeps the ``spans``, ``header`` and ``raw`` of the
+    batch as it was read.
     """
 
     data: bytes
@@ -84,6 +113,9 @@ class RecordBatch:
     field_ends: NDArray[np.int32]
     dialect: CopyDialect
     cursor: Cursor
+    header: tuple[str, ...] = ()
+    raw: RawText | None = None
+    spans: tuple[FileSpan, ...] = ()
     refused: list[RefusedRecord] = field(default_factory=list)
     bytes_read: int = 0
     fraction_read: float = 0.0  # share of the source's bytes that lie before the cursor, 0 to 1
@@ -104,6 +136,12 @@ class RecordBatch:
     def record(self, index: int) -> bytes:
         """One record's bytes, its line end included."""
         return self.data[int(self.ends[index - 1]) if index else 0 : int(self.ends[index])]
+
+    def raw_record(self, index: int) -> bytes:
+        """One record as it stands in its source, without its line end."""
+        if self.raw is None:
+            return self.record(index).rstrip(b"\r\n")
+        return self.raw.data[int(self.raw.starts[index]) : int(self.raw.ends[index])].rstrip(b"\r\n")
 
     def fields(self, index: int) -> list[FieldValue]:
         """One record's values, exactly as COPY would read them."""

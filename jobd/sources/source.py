@@ -11,14 +11,15 @@ import numpy as np
 
 from jobd.errors import SourceChanged, SourceError
 from jobd.model.cursor import Cursor
-from jobd.sources.records import RecordBatch
+from jobd.sources.formats.block import Block, NewFields, accepts_nothing
+from jobd.sources.records import FileSpan, RawText, RecordBatch
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from jobd.sources.formats.block import Block, Format
+    from jobd.sources.formats.block import Accepts, Format
     from jobd.sources.records import CopyDialect, RefusedRecord
     from jobd.sources.stream import StoredFile, Stream
 
@@ -116,15 +117,23 @@ class Source:
             )
         return block
 
-    def reader(self, cursor: Cursor | None = None) -> BatchReader:
-        """Records from the cursor on, which is verified first; from the first one without."""
+    def reader(self, cursor: Cursor | None = None, accepts: Accepts = accepts_nothing) -> BatchReader:
+        """Records from the cursor on, which is verified first; from the first one without.
+
+        ``accepts`` says of a field that turns up on the way whether it is wanted; see ``RecordBatch.header``.
+        """
         stream = self._stream.reopened()
         verified = b"" if cursor is None else self._seek(stream, cursor)
-        return BatchReader(self._format, stream, cursor or self.start(), verified)
+        records = self._format
+        if cursor is not None and cursor.late_fields:
+            records = records.widened(cursor.late_fields)
+        return BatchReader(self.name, records, stream, cursor or self.start(), accepts=accepts, verified=verified)
 
-    def batches(self, cursor: Cursor | None, max_rows: int, max_bytes: int) -> Iterator[RecordBatch]:
+    def batches(
+        self, cursor: Cursor | None, max_rows: int, max_bytes: int, accepts: Accepts = accepts_nothing
+    ) -> Iterator[RecordBatch]:
         """All batches from the cursor on."""
-        reader = self.reader(cursor)
+        reader = self.reader(cursor, accepts)
         while (batch := reader.read(max_rows, max_bytes)) is not None:
             yield batch
 
@@ -156,6 +165,7 @@ class Source:
         end = start
         lines = 0
         for block in self._format.blocks(stream, start, self._format.data_line):
+            assert isinstance(block, Block)  # noqa: S101  no new field is accepted here
             records += len(block)
             end = int(block.positions[-1])
             lines = int(block.next_lines[-1]) - self._format.data_line
@@ -176,11 +186,23 @@ class Source:
 class BatchReader:
     """Yields batches of any size, which may change from one to the next."""
 
-    def __init__(self, records: Format, stream: Stream, cursor: Cursor, verified: bytes = b"") -> None:
+    def __init__(
+        self,
+        name: str,
+        records: Format,
+        stream: Stream,
+        cursor: Cursor,
+        *,
+        accepts: Accepts = accepts_nothing,
+        verified: bytes = b"",
+    ) -> None:
+        self._name = name
         self._format = records
         self._stream = stream
         self._cursor = cursor
-        self._blocks = records.blocks(stream, cursor.byte, cursor.line)
+        self._accepts = accepts
+        self._blocks = records.blocks(stream, cursor.byte, cursor.line, accepts)
+        self._new_fields: NewFields | None = None
         self._block: Block | None = None
         self._taken = 0  # records of the block that are in batches already
         self._break: SourceError | None = None
@@ -206,22 +228,45 @@ class BatchReader:
             self._taken = stop
             if stop < len(block):
                 break
-        if not pieces:
-            if self._break is not None:
-                raise self._break
-            return None
-        return self._batch(pieces)
+        if pieces:
+            return self._batch(pieces)
+        if self._new_fields is not None:
+            self._widen(self._new_fields)
+            return self.read(max_rows, max_bytes)
+        if self._break is not None:
+            raise self._break
+        return None
+
+    def close(self) -> None:
+        """Give back what the stream holds."""
+        self._stream.close()
+
+    def _widen(self, new: NewFields) -> None:
+        """Read on with more fields, in a batch of its own: all records of a batch have the same ones."""
+        self._new_fields = None
+        self._format = self._format.widened(new.names)
+        self._cursor = replace(self._cursor, late_fields=(*self._cursor.late_fields, *new.names))
+        self._blocks = self._format.blocks(self._stream, new.position, new.line, self._accepts)
+
+    def _is_ended(self) -> bool:
+        return self._current() is None and self._new_fields is None and self._break is None
 
     def _current(self) -> Block | None:
+        """The block to take records from; None behind the last, before a break, and before new fields."""
+        if self._new_fields is not None:
+            return None
         if self._block is None or self._taken >= len(self._block):
             self._taken = 0
             if self._block is not None:
                 self._before_end = int(self._block.positions[-1])
                 self._before = _tail(self._before, self._block, self._before_end)
             try:
-                self._block = None if self._break else next(self._blocks, None)
+                found = None if self._break else next(self._blocks, None)
             except SourceError as error:
-                self._block, self._break = None, error
+                found, self._break = None, error
+            if isinstance(found, NewFields):
+                found, self._new_fields = None, found
+            self._block = found
             if self._block is not None and self._block.source_start != self._before_end:
                 self._before = b""
         return self._block
@@ -229,7 +274,7 @@ class BatchReader:
     def _batch(self, pieces: list[tuple[Block, bytes, int, int]]) -> RecordBatch:
         first_row = self._cursor.row + 1
         data: list[bytes] = []
-        ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        record_ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         fields: list[np.ndarray[Any, np.dtype[np.int32]]] = []
         rows, lines = [], []
         refused: list[RefusedRecord] = []
@@ -242,7 +287,7 @@ class BatchReader:
             begin = int(block.ends[first - 1]) if first else 0
             end = int(block.ends[last - 1]) if last > first else begin
             data.append(block.data if (begin, end) == (0, len(block.data)) else block.data[begin:end])
-            ends.append(block.ends[first:last] + (offset - begin))
+            record_ends.append(block.ends[first:last] + (offset - begin))
             fields.append(block.field_ends[first:last] + np.int32(offset - begin))
             rows.append(kept + (first_row - start))
             lines.append(block.lines[kept])
@@ -253,14 +298,25 @@ class BatchReader:
             first_row += stop - start
         before = self._cursor.byte
         self._cursor = self._cursor_behind(*pieces[-1], first_row - 1)
+        ends = np.concatenate(record_ends)
+        span = FileSpan(
+            file=self._cursor.file,
+            name=self._name,
+            stop=len(ends),
+            refused_stop=len(refused),
+            is_ended=self._is_ended(),
+        )
         return RecordBatch(
             data=data[0] if len(data) == 1 else b"".join(data),
-            ends=np.concatenate(ends),
+            ends=ends,
             rows=np.concatenate(rows),
             lines=np.concatenate(lines),
             field_ends=np.concatenate(fields),
             dialect=self._format.dialect,
             cursor=self._cursor,
+            header=tuple(self._format.header),
+            raw=_raw_text(pieces),
+            spans=(span,),
             refused=refused,
             bytes_read=self._cursor.byte - before,
             fraction_read=self._stream.fraction_before(self._cursor.byte),
@@ -277,6 +333,28 @@ class BatchReader:
             block_bytes=len(last),
             block_hash=_block_hash(last) if last else "",
         )
+
+
+def _raw_text(pieces: list[tuple[Block, bytes, int, int]]) -> RawText | None:
+    """The taken records as they stand in the source, where that is another text than what is sent."""
+    texts: list[bytes] = []
+    starts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    offset = 0
+    for block, _, start, stop in pieces:
+        if block.raw_starts is None or block.raw_ends is None:
+            return None
+        first = start - bisect_left(block.refused_at, start)
+        last = stop - bisect_left(block.refused_at, stop)
+        if last > first:
+            begin, end = int(block.raw_starts[first]), int(block.raw_ends[last - 1])
+            texts.append(block.source[begin:end])
+            starts.append(block.raw_starts[first:last] + (offset - begin))
+            ends.append(block.raw_ends[first:last] + (offset - begin))
+            offset += end - begin
+    if not texts:
+        return None
+    return RawText(data=b"".join(texts), starts=np.concatenate(starts), ends=np.concatenate(ends))
 
 
 def _tail(before: bytes, block: Block, position: int) -> bytes:

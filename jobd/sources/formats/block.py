@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,7 +24,8 @@ class Block:
     ``positions[k]`` is the place in the stream behind record k, ``lines[k]`` the physical line it starts on,
     ``next_lines[k]`` the one behind it. ``refused_at`` are the refused ones' k, in step with ``refused``, whose
     row numbers are still 0. ``data``, ``ends`` and ``field_ends`` are of the taken ones, as in RecordBatch.
-    ``source`` is the stretch itself as it was read; it begins at ``source_start``.
+    ``source`` is the stretch itself as it was read; it begins at ``source_start``. Where ``data`` is another text,
+    made from it, ``raw_starts`` and ``raw_ends`` say where in ``source`` each taken record stands.
     """
 
     positions: NDArray[np.int64]
@@ -36,9 +38,31 @@ class Block:
     field_ends: NDArray[np.int32]
     source: bytes
     source_start: int
+    raw_starts: NDArray[np.int64] | None = None
+    raw_ends: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFields:
+    """The next record has fields that the format does not know, and that are wanted.
+
+    Read on from ``position`` and ``line``, where that record begins, with a format that is widened by ``names``.
+    """
+
+    names: tuple[str, ...]
+    position: int
+    line: int
+
+
+Accepts = Callable[[str], bool]
+
+
+def accepts_nothing(_name: str) -> bool:
+    """No field is wanted but those that the format knows."""
+    return False
 
 
 class Format(Protocol):
@@ -73,8 +97,18 @@ class Format(Protocol):
         """Everything that was decided, as JSON, from which the same format is made again."""
         ...
 
-    def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
-        """Blocks from a record's first byte onwards; raises SourceError when the stream breaks off."""
+    def blocks(
+        self, stream: Stream, position: int, line: int, accepts: Accepts = accepts_nothing
+    ) -> Iterator[Block | NewFields]:
+        """Blocks from a record's first byte onwards; raises SourceError when the stream breaks off.
+
+        Formats whose records name their fields end with NewFields before a record with a new one for which
+        ``accepts`` is true; one for which it is not refuses its record, or is passed over.
+        """
+        ...
+
+    def widened(self, names: Sequence[str]) -> Format:
+        """The format with further fields behind those it has."""
         ...
 
     def record_counts(self, stream: Stream) -> Iterator[int]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobd.sources.formats.block import Block
+from jobd.sources.formats.block import Block, accepts_nothing
 from jobd.sources.formats.csv_block import assemble, extents, is_record
 from jobd.sources.formats.csv_parts import CsvReading, Part
 from jobd.sources.formats.window import Window
 from jobd.sources.options import RECORD_BYTES_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from jobd.sources.formats.block import Accepts, Format, NewFields
     from jobd.sources.formats.csv_cutter import CsvShape
     from jobd.sources.records import CopyDialect
     from jobd.sources.stream import Stream
@@ -43,8 +44,15 @@ class CsvFormat:
             "data_line": self.data_line,
         }
 
-    def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
+    def widened(self, names: Sequence[str]) -> Format:
+        """Columns of CSV are those of its header."""
+        raise NotImplementedError(f"CSV does not get new columns on the way: {names}")
+
+    def blocks(
+        self, stream: Stream, position: int, line: int, accepts: Accepts = accepts_nothing
+    ) -> Iterator[Block | NewFields]:
         """Records from ``position`` on, which is where one begins."""
+        del accepts
         reading = CsvReading(self.shape, Window(stream, position), line, self.column_count, self.record_bytes_max)
         for part in reading.parts():
             block = part if isinstance(part, Block) else self._block(part)

@@ -8,7 +8,7 @@ last counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from msgspec.structs import astuple
 
 from jobd.sources.formats import refusal
-from jobd.sources.formats.block import Block, refused_block
+from jobd.sources.formats.block import Block, accepts_nothing, refused_block
 from jobd.sources.formats.csv_cutter import LF, CsvShape, Marks
 from jobd.sources.formats.encodings import is_decodable
 from jobd.sources.formats.json_escapes import NulCharacter, unescaped
@@ -28,8 +28,9 @@ from jobd.sources.splice import keep_spans
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from jobd.sources.formats.block import Accepts, NewFields
     from jobd.sources.records import RefusedRecord
     from jobd.sources.stream import Stream
 
@@ -67,8 +68,15 @@ class JsonLinesFormat:
             "data_line": self.data_line,
         }
 
-    def blocks(self, stream: Stream, position: int, line: int) -> Iterator[Block]:
+    def widened(self, names: Sequence[str]) -> JsonLinesFormat:
+        """More keys become columns."""
+        return replace(self, header=[*self.header, *names])
+
+    def blocks(
+        self, stream: Stream, position: int, line: int, accepts: Accepts = accepts_nothing
+    ) -> Iterator[Block | NewFields]:
         """Records from ``position`` on, which is where a line begins."""
+        del accepts
         convert = _Conversion(self)
         for start, text, first_line, is_long in self._lines(stream, position, line):
             block = convert.long(text, start, first_line) if is_long else convert.block(text, start, first_line)

@@ -30,7 +30,7 @@ def cursor_after(source: Source, rows: int) -> Cursor:
 def test_a_cursor_survives_the_job_row_and_only_advances() -> None:
     cursor = Cursor(byte=10, row=2, line=3, size=99, modified_ns=5, block_bytes=4, block_hash="ab")
     assert Cursor.from_json(cursor.to_json()) == cursor
-    assert Cursor.from_json({**cursor.to_json(), "file": "other"}) == cursor
+    assert Cursor.from_json({**cursor.to_json(), "note": "other"}) == cursor
     assert Cursor.from_json({}) == Cursor()
     assert cursor.is_behind(Cursor(byte=11, row=3))
     assert not cursor.is_behind(cursor)
