@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobd.errors import TooManyErrors
-from jobd.model.options import SHARE_JUDGED_FROM_ROW
+from jobd.model.option_values import SHARE_JUDGED_FROM_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

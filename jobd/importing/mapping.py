@@ -228,6 +228,8 @@ def _key(mapped: set[str], target: Target, options: ImportOptions) -> tuple[tupl
         if primary is None or not mapped.issuperset(primary.columns):
             return (), None
         return tuple(target.column(name) for name in primary.columns), primary.name
+    if not options.key:
+        return (), None
     columns = TargetNames(target)
     key = []
     for name in options.key:

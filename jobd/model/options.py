@@ -4,106 +4,86 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from jobd.errors import OptionError
+from jobd.model import option_values as values
+from jobd.model.option_values import Blank, ErrorLimit, OnConflict, OnFileError, Ragged, Similar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-BATCH_ROWS_MAX = 1_000_000
-SHARE_JUDGED_FROM_ROW = 1000
+    from jobd.model.option_values import PerColumn
 
-
-class OnConflict(StrEnum):
-    """What becomes of a record whose row exists already."""
-
-    UPDATE = "update"
-    SKIP = "skip"
-    ERROR = "error"
-
+__all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", "Ragged", "Similar"]
 
 NOT_BUILT = frozenset(
     {
-        "trim",
-        "decimal",
-        "thousands",
-        "true_values",
-        "false_values",
-        "date_format",
-        "time_zone",
-        "update_columns",
-        "blank",
-        "provenance",
-        "on_missing",
-        "delete_when",
-        "schema",
-        "similar",
-        "atomic",
-        "track_changes",
-        "changed_only",
-        "on_file_error",
-        "comment",
-        "skip_rows",
-        "rest",
-        "records_path",
-        "pattern",
-        "separator",
+        "on_missing", "delete_when",
+        "update_columns", "blank", "track_changes", "provenance", "trim", "decimal", "thousands", "true_values",
+        "false_values", "date_format", "time_zone", "schema", "similar", "comment", "skip_rows", "rest",
+        "records_path", "pattern", "separator", "atomic", "changed_only", "on_file_error",
     }
-)
-BUILT = frozenset(
-    {
-        "key",
-        "on_conflict",
-        "columns",
-        "constants",
-        "null_values",
-        "header",
-        "delimiter",
-        "quote",
-        "escape",
-        "encoding",
-        "batch_size",
-        "max_errors",
-        "timeout",
-        "force",
-        "ignore_unknown",
-        "optional",
-        "ragged",
-        "hold_on_failure",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorLimit:
-    """How many refused records a job bears: ``count``, or ``share`` of the records read, from row 1000 on."""
-
-    count: int | None = None
-    share: float | None = None
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """The options of one import; ``ImportOptions.parse(job.options)`` checks them."""
+    """The options of one import; ``ImportOptions.parse(job.options)`` checks them.
 
+    Where a value may differ from column to column, the names are those of the file or of the target.
+    """
+
+    # --- which row a record is, and what becomes of it
     key: tuple[str, ...] | None = None
     on_conflict: OnConflict = OnConflict.UPDATE
+    update_columns: tuple[str, ...] | None = None
+    blank: Blank = Blank.SET
+    track_changes: bool = False
+
+    # --- which field goes where
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
-    null_values: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("",)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    ignore_unknown: bool = False
+    optional: tuple[str, ...] = ()
+
+    # --- how values are written
+    null_values: PerColumn[tuple[str, ...]] = ("",)
+    trim: PerColumn[bool] = False
+    decimal: PerColumn[str] | None = None
+    thousands: PerColumn[str] | None = None
+    true_values: PerColumn[tuple[str, ...]] | None = None
+    false_values: PerColumn[tuple[str, ...]] | None = None
+    date_format: PerColumn[str] | None = None
+    time_zone: str | None = None
+
+    # --- which records are taken
+    schema: Mapping[str, Any] | bool | None = None
+    similar: tuple[Similar, ...] = ()
+    max_errors: ErrorLimit = values.NO_LIMIT
+
+    # --- how the source is read
     header: bool | int = True
     delimiter: str | None = None
     quote: str | None = None
     escape: str | None = None
     encoding: str | None = None
+    comment: str | None = None
+    skip_rows: int | None = None
+    ragged: Ragged = Ragged.ERROR
+    rest: str | None = None
+    records_path: str | None = None
+    pattern: str | None = None
+    separator: str | None = None
+
+    # --- the job as a whole
     batch_size: int | None = None
-    max_errors: ErrorLimit = ErrorLimit()
     timeout: float | None = None
+    atomic: bool = False
     force: bool = False
-    ignore_unknown: bool = False
-    optional: tuple[str, ...] = ()
+    changed_only: bool = False
+    on_file_error: OnFileError = OnFileError.FAIL
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> ImportOptions:
@@ -111,155 +91,79 @@ class ImportOptions:
 
         An option given as null counts as not given.
         """
-        options = {name: value for name, value in given.items() if value is not None}
-        for name in sorted(options):
-            if name in NOT_BUILT or (name == "ragged" and options[name] != "error"):
+        stated = {name: value for name, value in given.items() if value is not None}
+        for name in sorted(stated):
+            if name in NOT_BUILT or (name == "ragged" and stated[name] != "error"):
                 raise OptionError(
                     f"option {name} is not built yet in this version; submit the job without it",
                     code="option_not_built",
                 )
-            if name not in BUILT:
-                near = difflib.get_close_matches(name, sorted(BUILT | NOT_BUILT), 1)
+            if name not in KNOWN:
+                near = difflib.get_close_matches(name, sorted(KNOWN), 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise OptionError(f"option {name} is not known{hint}")
-        values = {name: parse(name, options[name]) for name, parse in _PARSERS.items() if name in options}
-        parsed = cls(**values)
-        _require_distinct_marks(parsed)
+        parsed = cls(**{name: parse(name, stated[name]) for name, parse in _PARSERS.items() if name in stated})
+        _require_sense(parsed)
         return parsed
 
 
-def _invalid(name: str, wanted: str, value: object) -> OptionError:
-    shown = repr(value)
-    return OptionError(f"option {name} must be {wanted}; it is {shown if len(shown) <= 80 else shown[:77] + '…'}")
-
-
-def _names(name: str, value: object) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
-        raise _invalid(name, "a list of column names", value)
-    if len(set(values)) != len(values):
-        raise _invalid(name, "a list of different column names", value)
-    return tuple(values)
-
-
-def _key(name: str, value: object) -> tuple[str, ...] | None:
-    return _names(name, value) or None
-
-
-def _choice(name: str, value: object) -> OnConflict:
-    if not isinstance(value, str) or value not in set(OnConflict):
-        raise _invalid(name, "one of " + ", ".join(OnConflict), value)
-    return OnConflict(value)
-
-
-def _mapping(name: str, value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(each, str) and each for each in value.values()):
-        raise _invalid(name, 'an object {"source name": "target column"}', value)
-    return value
-
-
-def _constants(name: str, value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(value):
-        raise _invalid(name, 'an object {"target column": value}', value)
-    return value
-
-
-def _null_words(name: str, value: object) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
-    wanted = 'a list of words, or an object {"column": [words]}'
-    if isinstance(value, dict):
-        return {column: _words(name, words, wanted) for column, words in value.items()}
-    return _words(name, value, wanted)
-
-
-def _words(name: str, value: object, wanted: str) -> tuple[str, ...]:
-    words = [value] if isinstance(value, str) else value
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise _invalid(name, wanted, value)
-    return tuple(dict.fromkeys(words))
-
-
-def _header(name: str, value: object) -> bool | int:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int) and 1 <= value <= 100:
-        return value
-    raise _invalid(name, "true, false or the number of header rows (1 to 100)", value)
-
-
-def _mark(name: str, value: object) -> str:
-    if (
-        isinstance(value, str)
-        and len(value) == 1
-        and value.isascii()
-        and not value.isalnum()
-        and value not in "\r\n\0"
-    ):
-        return value
-    raise _invalid(name, "one ASCII character that is no letter, digit or line end", value)
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _invalid(name, "the name of an encoding, for instance utf-8 or windows-1252", value)
-    return value.strip()
-
-
-def _rows(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= BATCH_ROWS_MAX:
-        raise _invalid(name, f"a whole number from 1 to {BATCH_ROWS_MAX:,}", value)
-    return value
-
-
-def _error_limit(name: str, value: object) -> ErrorLimit:
-    wanted = 'a whole number of records from 0, or a share such as "1%"'
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return ErrorLimit(count=value)
-    if isinstance(value, str):
-        digits = value.strip()
-        try:
-            if digits.endswith("%"):
-                share = float(digits[:-1]) / 100
-                if 0 <= share <= 1:
-                    return ErrorLimit(share=share)
-            elif digits.isdecimal():
-                return ErrorLimit(count=int(digits))
-        except ValueError:
-            pass
-    raise _invalid(name, wanted, value)
-
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise _invalid(name, "a number of seconds above 0", value)
-    return float(value)
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _invalid(name, "true or false", value)
-    return value
-
-
-def _require_distinct_marks(options: ImportOptions) -> None:
+def _require_sense(options: ImportOptions) -> None:
+    """Refuse options that contradict each other."""
     if options.delimiter is not None and options.delimiter in {options.quote or '"', options.escape}:
         raise OptionError(f"option delimiter must differ from quote and escape; all are {options.delimiter!r}")
+    if options.comment is not None and options.comment in {options.delimiter, options.quote or '"'}:
+        raise OptionError(f"option comment must differ from delimiter and quote; all are {options.comment!r}")
+    if isinstance(options.decimal, str) and options.decimal == options.thousands:
+        raise OptionError(f"options decimal and thousands must differ; both are {options.decimal!r}")
+    if options.rest is not None and options.rest in options.columns.values():
+        raise OptionError(f"option rest: column {options.rest} is filled by option columns already")
+    if options.track_changes and options.key == ():
+        raise OptionError("option track_changes needs a key, by which changed rows are known; key is []")
 
+
+# What the queue itself looks at.
+_OF_THE_QUEUE = frozenset({"hold_on_failure"})
 
 _PARSERS: dict[str, Callable[[str, object], Any]] = {
-    "key": _key,
-    "on_conflict": _choice,
-    "columns": _mapping,
-    "constants": _constants,
-    "null_values": _null_words,
-    "header": _header,
-    "delimiter": _mark,
-    "quote": _mark,
-    "escape": _mark,
-    "encoding": _text,
-    "batch_size": _rows,
-    "max_errors": _error_limit,
-    "timeout": _seconds,
-    "force": _flag,
-    "ignore_unknown": _flag,
-    "optional": _names,
+    "key": values.names,
+    "on_conflict": values.choice(OnConflict),
+    "update_columns": values.names,
+    "blank": values.choice(Blank),
+    "track_changes": values.flag,
+    "columns": values.mapping,
+    "constants": values.constants,
+    "provenance": values.provenance,
+    "ignore_unknown": values.flag,
+    "optional": values.names,
+    "null_values": values.per_column(values.words),
+    "trim": values.per_column(values.flag),
+    "decimal": values.per_column(values.sign),
+    "thousands": values.per_column(values.sign),
+    "true_values": values.per_column(values.words),
+    "false_values": values.per_column(values.words),
+    "date_format": values.per_column(values.text),
+    "time_zone": values.text,
+    "schema": values.schema,
+    "similar": values.similar,
+    "max_errors": values.error_limit,
+    "header": values.header,
+    "delimiter": values.mark,
+    "quote": values.mark_or_none,
+    "escape": values.mark,
+    "encoding": values.text,
+    "comment": values.mark,
+    "skip_rows": values.number(0, 1_000_000),
+    "ragged": values.choice(Ragged),
+    "rest": values.text,
+    "records_path": values.text,
+    "pattern": values.text,
+    "separator": values.separator,
+    "batch_size": values.number(1, values.BATCH_ROWS_MAX),
+    "timeout": values.seconds,
+    "atomic": values.flag,
+    "force": values.flag,
+    "changed_only": values.flag,
+    "on_file_error": values.choice(OnFileError),
 }
+
+KNOWN = frozenset({*_PARSERS, *_OF_THE_QUEUE, *NOT_BUILT})

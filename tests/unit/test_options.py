@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobd.errors import OptionError
-from jobd.model.options import BUILT, NOT_BUILT, ErrorLimit, ImportOptions, OnConflict
+from jobd.model.options import KNOWN, NOT_BUILT, ErrorLimit, ImportOptions, OnConflict
 
 CONTRACT_OPTIONS = [
     "key",
@@ -53,7 +53,7 @@ CONTRACT_OPTIONS = [
 
 
 def test_every_option_of_the_contract_is_known() -> None:
-    assert set(CONTRACT_OPTIONS) | {"hold_on_failure"} == BUILT | NOT_BUILT
+    assert set(CONTRACT_OPTIONS) | {"hold_on_failure"} == KNOWN
 
 
 def test_without_options_the_defaults_of_the_contract_hold() -> None:
