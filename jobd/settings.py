@@ -92,6 +92,17 @@ class Settings(BaseModel):
     import_roots: Paths = Field((), description="Directories that imports may read; without any, none.")
     export_roots: Paths = Field((), description="Directories that exports may write. Not built yet.")
     spool: Path | None = Field(None, description="Directory of uploads; counts as an import root.")
+    record_bytes_max: int = Field(16 << 20, ge=1 << 10, le=512 << 20, description="Bytes of one record at most.")
+    columns_max: int = Field(10_000, ge=1, le=100_000, description="Columns of a source at most.")
+    nesting_depth_max: int = Field(200, ge=1, le=10_000, description="How deep JSON may be nested.")
+    files_max: int = Field(100_000, ge=1, description="Files of one job at most, or members of an archive.")
+    expansion_ratio_max: int = Field(
+        1000, ge=1, description="Unpacked bytes per packed one, from 64 MiB of a compressed file on."
+    )
+    expanded_bytes_max: int = Field(1 << 40, ge=1, description="Unpacked bytes of one compressed file at most.")
+    workbook_bytes_max: int = Field(
+        64 << 20, ge=1, description="Bytes of a workbook at most, packed or unpacked: it is held in memory."
+    )
     handlers: Names = Field(
         (), description="Python modules (or module:attribute) that register handlers of processing jobs."
     )

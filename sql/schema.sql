@@ -2,7 +2,7 @@
 
 CREATE SCHEMA jobd;
 
-CREATE FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint DEFAULT NULL::bigint, p_total_rows bigint DEFAULT NULL::bigint, p_file_hash text DEFAULT NULL::text, p_files_total integer DEFAULT NULL::integer, p_current_file text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint DEFAULT NULL::bigint, p_total_rows bigint DEFAULT NULL::bigint, p_file_hash text DEFAULT NULL::text, p_files_total integer DEFAULT NULL::integer, p_current_file text DEFAULT NULL::text, p_file text[] DEFAULT NULL::text[], p_file_size bigint[] DEFAULT NULL::bigint[], p_file_modified_at timestamp with time zone[] DEFAULT NULL::timestamp with time zone[], p_file_hashes text[] DEFAULT NULL::text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     SET lock_timeout TO '3s'
@@ -10,6 +10,7 @@ CREATE FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb
 declare
     v_status text;
     v_cancel boolean;
+    v_owner oid;
 begin
     update jobd.job j
     set detected = coalesce(p_detected, j.detected),
@@ -19,12 +20,25 @@ begin
         files_total = coalesce(p_files_total, j.files_total),
         current_file = coalesce(p_current_file, j.current_file)
     where j.id = p_job_id and j.lease_token = p_lease_token
-    returning j.status, j.cancel_requested into v_status, v_cancel;
+    returning j.status, j.cancel_requested, j.submitted_role_oid into v_status, v_cancel, v_owner;
     perform jobd.check_lease(p_job_id, p_lease_token, v_status, v_cancel);
+
+    if p_file is not null and not exists (select from jobd.job_file f where f.job_id = p_job_id) then
+        insert into jobd.job_file (job_id, position, file, size_bytes, modified_at, submitted_role_oid)
+        select p_job_id, u.position, u.file, u.size_bytes, u.modified_at, v_owner
+        from unnest(p_file, p_file_size, p_file_modified_at)
+            with ordinality as u (file, size_bytes, modified_at, position);
+    end if;
+    if p_file_hashes is not null then
+        update jobd.job_file f
+        set file_hash = u.file_hash
+        from unnest(p_file_hashes) with ordinality as u (file_hash, position)
+        where f.job_id = p_job_id and f.position = u.position and f.file_hash is distinct from u.file_hash;
+    end if;
 end
 $$;
 
-COMMENT ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text) IS 'Writes down what a worker found out about its job.';
+COMMENT ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) IS 'Writes down what a worker found out about its job.';
 
 CREATE FUNCTION jobd.blob_prepare() RETURNS trigger
     LANGUAGE plpgsql
@@ -338,7 +352,7 @@ $$;
 
 COMMENT ON FUNCTION jobd.column_hint(p_column text) IS 'What to do instead of setting a column that jobd keeps.';
 
-CREATE FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint DEFAULT NULL::bigint, p_current_file text DEFAULT NULL::text, p_error_row bigint[] DEFAULT '{}'::bigint[], p_error_line bigint[] DEFAULT '{}'::bigint[], p_error_file text[] DEFAULT '{}'::text[], p_error_field text[] DEFAULT '{}'::text[], p_error_type text[] DEFAULT '{}'::text[], p_error_code text[] DEFAULT '{}'::text[], p_error_message text[] DEFAULT '{}'::text[], p_error_sqlstate text[] DEFAULT '{}'::text[], p_error_constraint text[] DEFAULT '{}'::text[], p_error_raw text[] DEFAULT '{}'::text[], p_reject_row bigint[] DEFAULT '{}'::bigint[], p_reject_file text[] DEFAULT '{}'::text[], p_reject_record bytea[] DEFAULT '{}'::bytea[]) RETURNS TABLE(lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint)
+CREATE FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint DEFAULT NULL::bigint, p_current_file text DEFAULT NULL::text, p_error_row bigint[] DEFAULT '{}'::bigint[], p_error_line bigint[] DEFAULT '{}'::bigint[], p_error_file text[] DEFAULT '{}'::text[], p_error_field text[] DEFAULT '{}'::text[], p_error_type text[] DEFAULT '{}'::text[], p_error_code text[] DEFAULT '{}'::text[], p_error_message text[] DEFAULT '{}'::text[], p_error_sqlstate text[] DEFAULT '{}'::text[], p_error_constraint text[] DEFAULT '{}'::text[], p_error_raw text[] DEFAULT '{}'::text[], p_reject_row bigint[] DEFAULT '{}'::bigint[], p_reject_file text[] DEFAULT '{}'::text[], p_reject_record bytea[] DEFAULT '{}'::bytea[], p_files jsonb DEFAULT NULL::jsonb) RETURNS TABLE(lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     SET lock_timeout TO '3s'
@@ -353,6 +367,7 @@ declare
         then array_fill(p_reject_file[1], array[cardinality(p_reject_row)]) else p_reject_file end;
     v_owner oid;
     v_errors bigint;
+    v_files_ended bigint := 0;
     v_job record;
 begin
     select j.submitted_role_oid, j.error_count, j.status, j.lease_token, j.cancel_requested into v_job
@@ -376,6 +391,10 @@ begin
         perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
     end if;
 
+    if p_files is not null then
+        v_files_ended := jobd.record_files(p_job_id, p_files);
+    end if;
+
     update jobd.job j
     set items_added = j.items_added + p_added,
         items_updated = j.items_updated + p_updated,
@@ -390,6 +409,7 @@ begin
         progress = greatest(j.progress, least(p_progress, 99.99)),
         total_rows = coalesce(p_total_rows, j.total_rows),
         current_file = coalesce(p_current_file, j.current_file),
+        files_done = j.files_done + v_files_ended,
         lost_lease_count = 0
     where j.id = p_job_id
         and j.lease_token = p_lease_token
@@ -409,7 +429,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[]) IS 'The last statement of a batch: errors, counters and cursor, fenced by the lease.';
+COMMENT ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) IS 'The last statement of a batch: errors, counters and cursor, fenced by the lease.';
 
 CREATE FUNCTION jobd.cursor_position(p_cursor jsonb) RETURNS bigint[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -512,7 +532,8 @@ begin
     delete from jobd.job_log l where l.job_id = new.id;
     update jobd.job_error e set file = null, raw_data = null, message = 'erased' where e.job_id = new.id;
     update jobd.job_change c set key = '{}', before = null, after = null where c.job_id = new.id;
-    update jobd.job_file f set file = format('file %s', f.position) where f.job_id = new.id;
+    update jobd.job_file f set file = format('file %s', f.position), error_message = null, detected = null
+    where f.job_id = new.id;
     update jobd.job_event e set reason = null, data = null
     where e.job_id = new.id and (e.reason is not null or e.data is not null);
     update jobd.import_ledger l set filename = null where l.job_id = new.id;
@@ -1950,19 +1971,56 @@ $$;
 
 COMMENT ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) IS 'Stores a batch''s row errors and counts them by group.';
 
+CREATE FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+    with changed as (
+        update jobd.job_file f
+        set status = r.status,
+            items_added = f.items_added + r.added,
+            items_updated = f.items_updated + r.updated,
+            items_unchanged = f.items_unchanged + r.unchanged,
+            items_skipped = f.items_skipped + r.skipped,
+            success_count = f.success_count + r.added + r.updated + r.unchanged + r.skipped,
+            error_count = f.error_count + r.refused,
+            processed_rows = f.processed_rows + r.added + r.updated + r.unchanged + r.skipped + r.refused,
+            error_code = r.error_code,
+            error_message = left(r.error_message, 2000),
+            detected = r.detected
+        from jsonb_to_recordset(p_files) as r (
+            position int, status text, added bigint, updated bigint, unchanged bigint, skipped bigint, refused bigint,
+            error_code text, error_message text, detected jsonb
+        )
+        where f.job_id = p_job_id and f.position = r.position
+        returning r.status
+    )
+    select count(*) from changed where status <> 'running'
+$$;
+
+COMMENT ON FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) IS 'What a batch did with each of its files; gives how many ended.';
+
 CREATE FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp with time zone) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
     insert into jobd.import_ledger (
-        submitted_role, submitted_role_oid, target, settings, file_hash, filename, job_id, processed_rows
+        submitted_role, submitted_role_oid, target, settings, file_hash, filename, job_id, processed_rows, size_bytes
     )
     select
-        j.submitted_role, j.submitted_role_oid, j.target,
+        j.submitted_role, j.submitted_role_oid, coalesce(j.detected #>> '{target,target}', j.target),
         jsonb_build_object(
-            'key', j.options -> 'key', 'columns', j.options -> 'columns', 'constants', j.options -> 'constants'
+            'key', coalesce(j.detected #> '{target,key}', j.options -> 'key'),
+            'columns', coalesce(j.options -> 'columns', '{}'),
+            'constants', coalesce(j.options -> 'constants', '{}')
         ),
-        j.file_hash, j.filename, j.id, j.processed_rows
+        j.file_hash, j.filename, j.id, j.processed_rows,
+        (
+            select case when bool_and(f.size_bytes is not null) then sum(f.size_bytes) end
+            from jobd.job_file f where f.job_id = j.id
+        )
     from jobd.job j
     where j.id = any (p_job_ids)
         and j.status = 'completed'
@@ -2900,6 +2958,7 @@ CREATE TABLE jobd.blob (
     submitted_role_oid oid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+ALTER TABLE ONLY jobd.blob ALTER COLUMN data SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE jobd.blob IS 'Bytes to import, kept in the database: the source blob:<id>.';
 
@@ -2913,7 +2972,8 @@ CREATE TABLE jobd.import_ledger (
     filename text,
     job_id uuid NOT NULL,
     processed_rows bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    size_bytes bigint
 );
 
 COMMENT ON TABLE jobd.import_ledger IS 'Content that was imported without a refused row; outlives pruning.';
@@ -3030,7 +3090,10 @@ CREATE TABLE jobd.job_file (
     items_skipped bigint DEFAULT 0 NOT NULL,
     error_code text,
     submitted_role_oid oid NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    error_message text,
+    detected jsonb,
+    CONSTRAINT job_file_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'unchanged'::text])))
 )
 WITH (fillfactor='80');
 
@@ -3340,6 +3403,8 @@ ALTER TABLE ONLY jobd.worker
 
 CREATE INDEX import_ledger_content ON jobd.import_ledger USING btree (file_hash, submitted_role_oid, target);
 
+CREATE INDEX import_ledger_size ON jobd.import_ledger USING btree (submitted_role_oid, target, size_bytes);
+
 CREATE INDEX job_after ON jobd.job USING gin (after) WHERE ((after IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'paused'::text])));
 
 CREATE INDEX job_batch ON jobd.job USING btree (batch_id) WHERE (batch_id IS NOT NULL);
@@ -3365,6 +3430,8 @@ CREATE INDEX job_running ON jobd.job USING btree (worker_id) WHERE (status = 'ru
 CREATE INDEX job_serial ON jobd.job USING btree (submitted_role_oid, serial_key, created_at, id) WHERE ((serial_key IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'running'::text, 'paused'::text, 'failed'::text])));
 
 CREATE UNIQUE INDEX job_serial_running ON jobd.job USING btree (submitted_role_oid, serial_key) WHERE ((serial_key IS NOT NULL) AND (status = 'running'::text));
+
+CREATE INDEX job_source ON jobd.job USING btree (md5(source), completed_at) WHERE ((status = 'completed'::text) AND (job_type = 'import'::text) AND (source IS NOT NULL));
 
 CREATE INDEX job_status ON jobd.job USING btree (status, created_at);
 
@@ -3533,8 +3600,8 @@ GRANT USAGE ON SCHEMA jobd TO jobd_worker;
 GRANT USAGE ON SCHEMA jobd TO jobd_monitor;
 GRANT USAGE ON SCHEMA jobd TO jobd_admin;
 
-REVOKE ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text) TO jobd_worker;
+REVOKE ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.blob_prepare() FROM PUBLIC;
 
@@ -3571,9 +3638,9 @@ GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_admin;
 
-REVOKE ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[]) TO jobd_worker;
-GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[]) TO jobd_submitter;
+REVOKE ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) TO jobd_submitter;
 
 REVOKE ALL ON FUNCTION jobd.cursor_position(p_cursor jsonb) FROM PUBLIC;
 
@@ -3708,6 +3775,8 @@ GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jo
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp with time zone) FROM PUBLIC;
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,13 +17,13 @@ from jobd.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from asyncpg import Record
 
     from jobd.db.pool import Pool
     from jobd.metrics import Metrics
+    from jobd.model.files import FileEntry
     from jobd.settings import Settings
 
 
@@ -43,6 +44,18 @@ class Ending(NamedTuple):
     error_message: str | None = None
     result: str | None = None
     delay_seconds: float | None = None
+
+
+class ListedFile(NamedTuple):
+    """One file of a job, as its first start listed it, and what has become of it since."""
+
+    position: int
+    name: str
+    size_bytes: int | None
+    modified_ns: int
+    file_hash: str | None
+    status: str
+    detected: dict[str, Any] | None
 
 
 class Presence(NamedTuple):
@@ -121,11 +134,31 @@ class Queue:
         file_hash: str | None,
         files_total: int | None,
         current_file: str | None,
+        files: Sequence[FileEntry] | None,
+        file_hashes: Sequence[str | None] | None,
     ) -> None:
         """Write down what was found out about the job's source; None leaves as it is."""
         text = None if detected is None else orjson.dumps(detected).decode()
         found = (text, estimated_rows, total_rows, file_hash, files_total, current_file)
-        await self.fetch("daemon_begin", job_id, lease_token, *found)
+        names, sizes, times = zip(*files, strict=True) if files else (None, None, None)
+        modified = None if times is None else [_time(nanoseconds) for nanoseconds in times]
+        hashes = None if file_hashes is None else list(file_hashes)
+        await self.fetch("daemon_begin", job_id, lease_token, *found, names, sizes, modified, hashes)
+
+    async def files(self, job_id: UUID) -> list[ListedFile]:
+        """The job's files, in the order of their names."""
+        return [
+            ListedFile(
+                row["position"],
+                row["file"],
+                row["size_bytes"],
+                (row["modified_us"] or 0) * 1000,
+                row["file_hash"],
+                row["status"],
+                None if row["detected"] is None else orjson.loads(row["detected"]),
+            )
+            for row in await self.fetch("daemon_files", job_id)
+        ]
 
     async def finish(self, endings: Sequence[Ending]) -> dict[UUID, str]:
         """End many attempts in one statement; gives the new statuses of those whose lease still held."""
@@ -155,3 +188,7 @@ class Queue:
     async def echo(self, channel: str, payload: str) -> None:
         """Send a notification to the own listener."""
         await self.fetch("daemon_echo", channel, payload)
+
+
+def _time(nanoseconds: int) -> datetime | None:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC) if nanoseconds else None

@@ -112,7 +112,7 @@ class ArrangedBatch:
 
     def raw(self, number: int) -> bytes:
         """A record as it stood in the file, without its line end."""
-        return self.original.record(number).rstrip(b"\r\n")
+        return self.original.raw_record(number)
 
 
 def _records(batch: RecordBatch) -> list[bytes]:

@@ -17,7 +17,7 @@ from jobd.importing.refusals import Refusals
 from jobd.importing.row_statements import RowStatements
 from jobd.importing.staged import bring_in_staged
 from jobd.importing.statements import Statements
-from jobd.importing.target import require_unchanged
+from jobd.importing.target import require_unchanged, signature_of
 from jobd.importing.work import Plan, Work
 from jobd.model.tally import Tally
 
@@ -37,26 +37,32 @@ class Importer:
         self,
         target: Target,
         mapping: FieldMapping,
-        signature: str,
         *,
         on_conflict: OnConflict,
         words: NullWords,
         dialect: CopyDialect,
-        file: str | None,
         drop_on_commit: bool = False,
     ) -> None:
         # The token is random, since code of the submitter's may run on the connection before the table is made.
         statements = Statements(target, mapping, on_conflict, secrets.token_hex(8), drop_on_commit=drop_on_commit)
         self.plan = Plan(
-            target, mapping, statements, RowStatements(statements), AloneStatements(statements), signature
+            target,
+            mapping,
+            statements,
+            RowStatements(statements),
+            AloneStatements(statements),
+            signature_of(mapping.columns),
         )
         self.course = Course.at_start(self.plan, is_target_empty=False)
         self._arranger = Arranger(target, mapping, words, dialect)
-        self._file = file
 
     def begin_with(self, *, is_target_empty: bool) -> None:
         """Choose the first batch's way."""
         self.course = Course.at_start(self.plan, is_target_empty=is_target_empty)
+
+    def follow(self, other: Importer) -> None:
+        """Begin with what another importer into the same target has learnt."""
+        self.course = other.course
 
     def learn(self, work: Work) -> None:
         """Choose the next batch's way, once a batch is committed."""
@@ -71,7 +77,7 @@ class Importer:
 
         Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
         """
-        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._file)
+        refusals = Refusals(self.plan.target, self.plan.mapping, arranged)
         work = Work(connection, self.plan, arranged, refusals, Tally())
         try:
             await self._write(work)

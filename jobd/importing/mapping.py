@@ -103,9 +103,9 @@ def _by_name(header: Sequence[str], target: Target, options: ImportOptions) -> l
     columns = TargetNames(target)
     fields: list[MappedField] = []
     unknown: list[str] = []
-    _require_different([name for name in header if not _is_own(name)], columns)
+    _require_different([name for name in header if not is_own(name)], columns)
     for position, name in enumerate(header):
-        if _is_own(name):
+        if is_own(name):
             continue
         wanted = options.columns.get(name) or named.get(normal(name))
         column = columns.find(wanted or name)
@@ -130,7 +130,8 @@ def _by_name(header: Sequence[str], target: Target, options: ImportOptions) -> l
     return fields
 
 
-def _is_own(name: str) -> bool:
+def is_own(name: str) -> bool:
+    """Whether a field is one that jobd adds to refused records: every import passes over it."""
     return normal(name).startswith(OWN_PREFIX)
 
 

@@ -4,154 +4,152 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 from anyio import to_thread
 
-from jobd.errors import SourceError, TargetError
+from jobd.errors import JobFailed, SourceError, TargetError
 from jobd.importing.error_limit import Cut, ErrorJudge
+from jobd.importing.file_counts import file_counts
+from jobd.importing.inputs import Inputs, open_inputs
 from jobd.importing.pace import Pace
 from jobd.importing.prepare import freeze, prepare
-from jobd.importing.totals import Totals
+from jobd.importing.totals import Totals, estimated_rows
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
 from jobd.model.tally import Tally
 from jobd.runner.context import BatchResult
-from jobd.sources import ReadOptions, open_source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import asyncpg
-
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.importer import Importer
+    from jobd.importing.importers import Importers
     from jobd.importing.work import Work
     from jobd.runner.context import JobContext
-    from jobd.sources import BatchReader, Source
+    from jobd.sources import Feed, RecordBatch, Source
 
 _UNBOUNDED = 1 << 62
 
 
 async def run_import(context: JobContext) -> dict[str, Any]:
     """Import the job's source into its target, from the cursor on; the result says which ways batches took."""
-    job = context.job
-    options = ImportOptions.parse(job.options)
-    if not job.source:
-        raise SourceError("the job names no source", code="source_missing")
-    if not job.target:
+    options = ImportOptions.parse(context.job.options)
+    if not context.job.target:
         raise TargetError("the job names no target: set target to schema.table", code="target_missing")
-    source = await to_thread.run_sync(partial(_open, context, options, await context.import_roots()))
+    inputs = await open_inputs(context, options)
     try:
-        return await Import(context, options, source).run()
+        return await Import(context, options, inputs).run()
     finally:
-        source.close()
+        inputs.files.close()
 
 
-def _open(context: JobContext, options: ImportOptions, limits: tuple[Path, ...] | None) -> Source:
-    job, settings = context.job, context.settings
-    roots = [*settings.import_roots, *([settings.spool] if settings.spool else [])]
-    reading = ReadOptions(
-        source_type=job.source_type,
-        delimiter=options.delimiter,
-        quote=options.quote,
-        escape=options.escape,
-        encoding=options.encoding,
-        header=options.header,
-        ignore_unknown=options.ignore_unknown,
-    )
-    detected = (job.detected or {}).get("source")
-    return open_source(job.source or "", roots=roots, limits=limits, options=reading, detected=detected)
+class Ready(NamedTuple):
+    """A batch that is ready to be sent; one without an importer has no records."""
+
+    batch: RecordBatch
+    importer: Importer | None
+    arranged: ArrangedBatch | None
 
 
 class _CutShort(Exception):
     """The job fails at a record in the middle of the batch: the batch is rolled back and done up to there."""
 
     def __init__(self, cut: Cut) -> None:
-        super().__init__(f"cut at row {cut.row}")
+        super().__init__(f"cut behind {cut.record_count} records")
         self.cut = cut
 
 
 class Import:
     """One attempt at an import job."""
 
-    def __init__(self, context: JobContext, options: ImportOptions, source: Source) -> None:
+    def __init__(self, context: JobContext, options: ImportOptions, inputs: Inputs) -> None:
         self._context = context
         self._options = options
-        self._source = source
+        self._inputs = inputs
         job = context.job
         cursor = context.last_cursor
         self._cursor = None if cursor is None else Cursor.from_json(cursor)
         self._judge = ErrorJudge(options.max_errors, job.processed_rows, job.error_count)
         self._pace = Pace(options.batch_size or context.settings.batch_size)
         self._ways = {"direct": 0, "staged": 0}
+        self._totals = Totals(inputs, context)
 
     async def run(self) -> dict[str, Any]:
         """Prepare, import, and find out beside it what is to be known of the whole."""
-        await self._verify_hash()
-        importer = await self._prepare()
-        totals = Totals(self._source, self._context)
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(totals.find_meanwhile)
-            failure: Exception | None = None
-            try:
-                await self._import(importer)
-            except Exception as error:  # noqa: BLE001  raised again below, outside the group, so that it is not wrapped
-                failure = error
-                totals.cancel()
-        if failure is not None:
-            raise failure
-        await totals.find()
+        if self._cursor is None:
+            await self._totals.require_hash()
+        feed = self._inputs.feed(self._cursor)
+        try:
+            importers = await self._prepare(feed)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._totals.find_meanwhile)
+                failure: Exception | None = None
+                try:
+                    await self._import(feed, importers)
+                except Exception as error:  # noqa: BLE001  raised again below, outside the group, so that it is not wrapped
+                    failure = error
+                    self._totals.cancel()
+            if failure is not None:
+                raise failure
+        finally:
+            feed.close()
+        await self._totals.find()
         return {"batches": self._ways}
 
-    async def _verify_hash(self) -> None:
-        expected = self._context.job.file_hash
-        if expected is None or self._cursor is not None:
-            return
-        found = await to_thread.run_sync(self._source.sha256)
-        if found != expected:
-            raise SourceError(
-                f"{self._source.name} has the SHA-256 {found}, and file_hash says {expected}", code="hash_mismatch"
-            )
-
-    async def _prepare(self) -> Importer:
+    async def _prepare(self, feed: Feed) -> Importers | None:
+        """Look at the first file and at the target; None where no file is left to be read."""
+        first = await to_thread.run_sync(feed.first)
         frozen = (self._context.job.detected or {}).get("target")
-
-        async def look(connection: asyncpg.Connection) -> Importer:
-            return await prepare(
-                connection,
-                target_name=self._context.job.target or "",
-                source=self._source,
-                options=self._options,
-                frozen=frozen,
-                drop_on_commit=self._context.settings.statement_cache == 0,
+        importers = None
+        if first is not None:
+            importers = await self._context.read(
+                partial(
+                    prepare,
+                    target_name=self._context.job.target or "",
+                    layout=first.layout,
+                    options=self._options,
+                    frozen=frozen,
+                    drop_on_commit=self._context.settings.statement_cache == 0,
+                )
             )
+            feed.accepts = importers.accepts
+        if self._context.job.detected is None:
+            await self._begin(feed, first, importers)
+        elif first is not None and not feed.is_single:
+            await self._context.begin(current_file=first.name)
+        return importers
 
-        importer = await self._context.read(look)
+    async def _begin(self, feed: Feed, first: Source | None, importers: Importers | None) -> None:
+        """Freeze what was decided, and the list of files."""
+        detected: dict[str, Any] = {}
+        if first is not None and importers is not None:
+            detected = {
+                "source": {**first.detected, "file": feed.place},
+                "target": freeze(importers.of(first.layout)),
+            }
         estimate = self._context.job.estimated_rows
-        if estimate is None:
-            estimate = await to_thread.run_sync(self._source.estimate_rows)
+        if estimate is None and first is not None:
+            estimate = await to_thread.run_sync(partial(estimated_rows, first, self._inputs))
         await self._context.begin(
-            detected={"source": self._source.detected, "target": freeze(importer)},
+            detected=detected,
             estimated_rows=estimate,
-            files_total=1,
-            current_file=self._source.name,
+            files_total=len(self._inputs.files.entries),
+            current_file=None if first is None else first.name,
+            files=self._inputs.files.entries,
         )
-        return importer
 
-    async def _import(self, importer: Importer) -> None:
+    async def _import(self, feed: Feed, importers: Importers | None) -> None:
         """Commit a batch while the next one is read."""
-        reader = await to_thread.run_sync(self._source.reader, self._cursor)
-        following = await self._read(reader, importer)
+        following = await self._read(feed, importers)
         while following is not None:
             present, following = following, None
             ahead = _Ahead()
             failure: Exception | None = None
             async with anyio.create_task_group() as group:
-                group.start_soon(ahead.run, partial(self._read, reader, importer))
+                group.start_soon(ahead.run, partial(self._read, feed, importers))
                 try:
-                    await self._commit(importer, present)
+                    await self._commit(present)
                 except Exception as error:  # noqa: BLE001  raised below, outside the group
                     failure = error
             if failure is not None:
@@ -160,72 +158,105 @@ class Import:
         failed = self._judge.at_end()
         if failed is not None:
             raise failed
+        if feed.last_failure is not None and self._is_all_failed(feed):
+            raise SourceError(
+                f"none of {len(self._inputs.files.entries)} files could be read; the last: {feed.last_failure}",
+                code=feed.last_failure.error_code,
+            )
 
-    async def _read(self, reader: BatchReader, importer: Importer) -> ArrangedBatch | None:
-        def read() -> ArrangedBatch | None:
-            batch = reader.read(self._pace.rows, self._pace.bytes)
-            return None if batch is None else importer.arrange(batch)
+    def _is_all_failed(self, feed: Feed) -> bool:
+        before = sum(file.status == "failed" for file in self._inputs.listed)
+        return before + feed.failed_count == len(self._inputs.files.entries)
+
+    async def _read(self, feed: Feed, importers: Importers | None) -> Ready | None:
+        def read() -> Ready | None:
+            while (batch := feed.read(self._pace.rows, self._pace.bytes)) is not None:
+                if not batch.record_count:
+                    return Ready(batch, None, None)
+                assert importers is not None  # noqa: S101  a file was opened, or there would be no records
+                try:
+                    importer = importers.of(batch.layout)
+                except JobFailed as error:
+                    if not feed.give_up(batch, error):
+                        raise
+                    continue
+                return Ready(batch, importer, importer.arrange(batch))
+            return None
 
         return await to_thread.run_sync(read)
 
-    async def _commit(self, importer: Importer, arranged: ArrangedBatch) -> None:
+    async def _commit(self, ready: Ready) -> None:
         """Commit one batch; where the job fails at one of its records, the batch up to that record."""
         try:
-            cut = await self._commit_whole(importer, arranged)
+            cut = await self._commit_whole(ready)
         except _CutShort as short:
             cut = short.cut
-            await self._commit_whole(importer, await self._up_to(cut.row, importer))
+            await self._commit_whole(await self._first_of(ready, cut.record_count))
         if cut is not None:
             raise cut.failure
 
-    async def _commit_whole(self, importer: Importer, arranged: ArrangedBatch) -> Cut | None:
-        batch = arranged.original
-        last_row = batch.cursor.row
-        done: list[tuple[Work, Cut | None]] = []
+    async def _commit_whole(self, ready: Ready) -> Cut | None:
+        batch = ready.batch
+        done: list[tuple[Work | None, Cut | None, int]] = []
 
-        async def attempt(connection: asyncpg.Connection) -> BatchResult:
-            work = await importer.bring_in(connection, arranged)
-            cut = self._judge.judge(work.refusals.rows(), last_row)
-            if cut is not None and cut.row < last_row:
+        async def attempt(connection: Any) -> BatchResult:
+            if ready.importer is None or ready.arranged is None:
+                done[:] = [(None, None, 0)]
+                return _result(batch, None)
+            work = await ready.importer.bring_in(connection, ready.arranged)
+            cut = self._judge.judge(work.refusals.places(), batch.record_count)
+            if cut is not None and cut.record_count < batch.record_count:
                 raise _CutShort(cut)
-            done[:] = [(work, cut)]
-            return BatchResult(
-                tally=work.tally + Tally(refused=len(work.refusals)),
-                cursor=batch.cursor.to_json(),
-                progress=min(99.99, 100 * batch.fraction_read),
-                current_file=self._source.name,
-                errors=work.refusals.errors(),
-                rejects=work.refusals.rejects(),
-                read_bytes=batch.bytes_read,
-            )
+            done[:] = [(work, cut, len(work.refusals))]
+            return _result(batch, work)
 
         began_at = time.monotonic()
         await self._context.run_batch(attempt)
-        work, cut = done[0]
-        self._pace.learn(batch.record_count, time.monotonic() - began_at)
-        importer.learn(work)
-        self._ways["direct" if work.went_direct else "staged"] += 1
+        work, cut, refused = done[0]
+        if work is not None and ready.importer is not None:
+            self._pace.learn(batch.record_count, time.monotonic() - began_at)
+            ready.importer.learn(work)
+            self._ways["direct" if work.went_direct else "staged"] += 1
         self._cursor = batch.cursor
-        self._judge = ErrorJudge(self._judge.limit, batch.cursor.row, self._judge.error_count + len(work.refusals))
+        self._judge = self._judge.after(batch.record_count, refused)
         return cut
 
-    async def _up_to(self, row: int, importer: Importer) -> ArrangedBatch:
-        """The records from the cursor up to one of them, read again."""
-        cursor = self._cursor
+    async def _first_of(self, ready: Ready, record_count: int) -> Ready:
+        """The first records of the batch behind the cursor, read again."""
+        importer, cursor = ready.importer, self._cursor
+        assert importer is not None  # noqa: S101  a batch without records is never cut
 
-        def read() -> ArrangedBatch:
-            batch = self._source.reader(cursor).read(row - (cursor.row if cursor else 0), _UNBOUNDED)
+        def read() -> Ready:
+            feed = self._inputs.feed(cursor)
+            try:
+                batch = feed.read(record_count, _UNBOUNDED)
+            finally:
+                feed.close()
             assert batch is not None  # noqa: S101  these records were read before
-            return importer.arrange(batch)
+            return Ready(batch, importer, importer.arrange(batch))
 
         return await to_thread.run_sync(read)
+
+
+def _result(batch: RecordBatch, work: Work | None) -> BatchResult:
+    tally = Tally() if work is None else work.tally + Tally(refused=len(work.refusals))
+    return BatchResult(
+        tally=tally,
+        cursor=batch.cursor.to_json(),
+        progress=min(99.99, 100 * batch.fraction_read),
+        current_file=batch.spans[-1].name if batch.spans else None,
+        errors=() if work is None else work.refusals.errors(),
+        rejects=() if work is None else work.refusals.rejects(),
+        files=file_counts(batch, work),
+        read_bytes=batch.bytes_read,
+    )
 
 
 class _Ahead:
     """The next batch, or why it cannot be read: kept until the present one is committed."""
 
     def __init__(self) -> None:
-        self._batch: ArrangedBatch | None = None
+        self._batch: Ready | None = None
         self._error: Exception | None = None
 
     async def run(self, read: Any) -> None:
@@ -234,7 +265,7 @@ class _Ahead:
         except Exception as error:  # noqa: BLE001  raised by result(), when its turn comes
             self._error = error
 
-    def result(self) -> ArrangedBatch | None:
+    def result(self) -> Ready | None:
         if self._error is not None:
             raise self._error
         return self._batch

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from jobd.errors import TargetChanged
 from jobd.importing.codes import classify
@@ -11,7 +13,7 @@ from jobd.model.row_error import RAW_DATA_CHARACTERS_MAX, REJECT_BYTES_MAX, Erro
 from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import asyncpg
 
@@ -19,15 +21,16 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.target import Target
 
+T = TypeVar("T")
+
 
 class Refusals:
     """The refused records of one batch, by their number in it."""
 
-    def __init__(self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch, file: str | None) -> None:
+    def __init__(self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch) -> None:
         self._target = target
         self._mapping = mapping
         self._arranged = arranged
-        self._file = file
         self._errors: dict[int, list[RowError]] = {}
 
     def __len__(self) -> int:
@@ -52,7 +55,7 @@ class Refusals:
         """
         numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
         fields = [self._field_name(column.name) for column in self._mapping.columns]
-        file, errors = self._file, self._errors
+        errors, file_of = self._errors, self._arranged.original.file_of
         found: set[int] = set()
         nulls: dict[int, tuple[str, str]] = {}
         for number, place, message, sqlstate, value in rows:
@@ -64,7 +67,16 @@ class Refusals:
             found.add(number)
             errors.setdefault(number, []).append(
                 RowError(
-                    numbers[number], lines[number], kind, code, message, fields[place], file, sqlstate, None, raw
+                    numbers[number],
+                    lines[number],
+                    kind,
+                    code,
+                    message,
+                    fields[place],
+                    file_of(number),
+                    sqlstate,
+                    None,
+                    raw,
                 )
             )
         return found
@@ -168,25 +180,41 @@ class Refusals:
                 code=code,
                 message=message,
                 field=", ".join(fields) or None,
-                file=self._file,
+                file=batch.file_of(number),
                 sqlstate=sqlstate,
                 constraint_name=constraint_name,
                 raw_data=raw[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
             )
         )
 
-    def rows(self) -> list[int]:
-        """Row numbers of all refused records, ascending."""
+    def places(self) -> list[int]:
+        """The places of all refused records among those of the batch, from 1, ascending."""
         batch = self._arranged.original
-        own = batch.rows[list(self._errors)].tolist()
-        return sorted(own + [record.row_number for record in batch.refused])
+        own = np.array(sorted(self._errors), np.int64)
+        found: list[int] = []
+        before = taken = refused = 0
+        for span in batch.spans:
+            within = own[np.searchsorted(own, taken) : np.searchsorted(own, span.stop)]
+            rows = batch.rows[within].tolist()
+            rows += [record.row_number for record in batch.refused[refused : span.refused_stop]]
+            found += [before + row - span.first_row + 1 for row in sorted(rows)]
+            before, taken, refused = before + span.record_count, span.stop, span.refused_stop
+        return found
 
     def errors(self) -> list[RowError]:
-        """Every reason, by row."""
+        """Every reason, by file and row."""
         found = [self._of_reader(index) for index in range(len(self._arranged.original.refused))]
         for reasons in self._errors.values():
             found += reasons
-        return sorted(found, key=itemgetter(0))
+        found.sort(key=itemgetter(0))
+        return self._by_file(found, lambda error: error.file)
+
+    def _by_file(self, found: list[T], file_of: Callable[[T], str | None]) -> list[T]:
+        spans = self._arranged.original.spans
+        if len(spans) > 1:
+            places = {span.name: place for place, span in enumerate(spans)}
+            found.sort(key=lambda each: places[file_of(each) or ""])
+        return found
 
     def _of_reader(self, index: int) -> RowError:
         record = self._arranged.original.refused[index]
@@ -198,7 +226,7 @@ class Refusals:
             code=record.code,
             message=record.message,
             field=record.field,
-            file=self._file,
+            file=self._arranged.original.file_of_refused(index),
             raw_data=text[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
         )
 
@@ -206,18 +234,14 @@ class Refusals:
         """The records themselves, by row."""
         batch = self._arranged.original
         found = [
-            RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], self._file)
-            for record in batch.refused
+            RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], batch.file_of_refused(index))
+            for index, record in enumerate(batch.refused)
         ]
-        if self._errors:
-            # Lists, since an element of an array costs as much as all the rest.
-            rows, starts, ends = batch.rows.tolist(), batch.starts.tolist(), batch.ends.tolist()
-            found += [
-                RejectedRecord(
-                    rows[number],
-                    batch.data[starts[number] : ends[number]].rstrip(b"\r\n")[:REJECT_BYTES_MAX],
-                    self._file,
-                )
-                for number in self._errors
-            ]
-        return sorted(found, key=itemgetter(0))
+        # Lists, since an element of an array costs as much as all the rest.
+        rows = batch.rows.tolist() if self._errors else []
+        found += [
+            RejectedRecord(rows[number], batch.raw_record(number)[:REJECT_BYTES_MAX], batch.file_of(number))
+            for number in self._errors
+        ]
+        found.sort(key=itemgetter(0))
+        return self._by_file(found, lambda reject: reject.file)

@@ -150,6 +150,11 @@ async def resolve(connection: asyncpg.Connection, name: str) -> Target:
     )
 
 
+def signature_of(columns: Sequence[TargetColumn]) -> str:
+    """What :func:`signature` gives as long as these columns are as they are."""
+    return ", ".join(f"{column.quoted_name} {column.type_oid} {column.type_modifier}" for column in columns)
+
+
 async def signature(
     connection: asyncpg.Connection, target: Target, columns: Sequence[TargetColumn], key: Sequence[TargetColumn]
 ) -> str:

@@ -1,7 +1,8 @@
-"""How many records there are, and the file's hash: found out in threads while the import runs already."""
+"""How many records there are, and the hash of what is read: found out in threads while the import runs already."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -10,13 +11,16 @@ import asyncpg
 from anyio import to_thread
 
 from jobd import log
-from jobd.errors import JobdError
-from jobd.sources.source import Interrupted
+from jobd.errors import JobdError, SourceError
+from jobd.sources.open import open_stored
+from jobd.sources.source import Interrupted, sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.importing.inputs import Inputs
     from jobd.runner.context import JobContext
     from jobd.sources import Source
-
 
 T = TypeVar("T")
 
@@ -24,14 +28,30 @@ _log = log.get("totals")
 
 
 class Totals:
-    """Counts and hashes a source beside its import, and writes both down when they are known."""
+    """Counts and hashes what a job reads, and writes both down when they are known.
 
-    def __init__(self, source: Source, context: JobContext) -> None:
-        self._source = source
+    Records are counted where there is one file; of several files the number is known at the end.
+    """
+
+    def __init__(self, inputs: Inputs, context: JobContext) -> None:
+        self._inputs = inputs
         self._context = context
         self._is_cancelled = threading.Event()
         self.total_rows = context.job.total_rows
         self.file_hash = context.job.file_hash
+        self._hashes: Sequence[str | None] | None = None
+
+    async def require_hash(self) -> None:
+        """Raise SourceError unless the content is what the job's ``file_hash`` says, where it says anything."""
+        expected = self._context.job.file_hash
+        if expected is None:
+            return
+        found = await self.hash()
+        if found != expected:
+            raise SourceError(
+                f"{self._context.job.source} has the SHA-256 {found}, and file_hash says {expected}",
+                code="hash_mismatch",
+            )
 
     async def find_meanwhile(self) -> None:
         """What goes wrong here is left for :meth:`find` to meet again at the end, or the import meets it first."""
@@ -42,12 +62,25 @@ class Totals:
 
     async def find(self) -> None:
         """Count first, as it is fast and tells how much is left; then hash. Writes down what is not yet known."""
-        if self.total_rows is None:
-            self.total_rows = await self._in_thread(partial(self._source.count_rows, self._is_cancelled.is_set))
+        if self.total_rows is None and len(self._inputs.files.entries) == 1:
+            self.total_rows = await self._in_thread(partial(_count, self._inputs, self._is_cancelled))
             await self._context.begin(total_rows=self.total_rows)
         if self.file_hash is None:
-            self.file_hash = await self._in_thread(partial(self._source.sha256, self._is_cancelled.is_set))
-            await self._context.begin(file_hash=self.file_hash)
+            self.file_hash = await self.hash()
+            await self._context.begin(file_hash=self.file_hash, file_hashes=self._hashes)
+
+    async def hash(self) -> str:
+        """The SHA-256 of the one file, or of the list of several files' names and hashes."""
+        if self._hashes is None:
+            self._hashes = await self._in_thread(partial(_hashes, self._inputs, self._is_cancelled))
+        if len(self._hashes) == 1 and self._hashes[0] is not None:
+            return self._hashes[0]
+        return digest_of([entry.name for entry in self._inputs.files.entries], self._hashes)
+
+    async def write_hashes(self) -> None:
+        """Write down each file's own hash."""
+        await self.hash()
+        await self._context.begin(file_hashes=self._hashes)
 
     async def _in_thread(self, work: partial[T]) -> T:
         try:
@@ -59,3 +92,45 @@ class Totals:
     def cancel(self) -> None:
         """Let the threads end soon."""
         self._is_cancelled.set()
+
+
+def digest_of(names: Sequence[str], hashes: Sequence[str | None]) -> str:
+    """One hash of many files: SHA-256 of a line for each, its hash and its name, as sha256sum writes them."""
+    lines = "".join(f"{each or '-'}  {name}\n" for each, name in zip(hashes, names, strict=True))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def estimated_rows(first: Source, inputs: Inputs) -> int:
+    """About how many records all files have, from a few samples of the first one that is read."""
+    rows = first.estimate_rows()
+    size = inputs.size_bytes
+    if len(inputs.files.entries) == 1 or not size or not first.size_bytes:
+        return rows * max(1, len(inputs.files.entries))
+    return max(rows, round(rows * size / first.size_bytes))
+
+
+def _count(inputs: Inputs, is_cancelled: threading.Event) -> int:
+    file = inputs.files.open(0)
+    try:
+        source = open_stored(file, inputs.options.reading, inputs.options.detected.get(1))
+        return source.count_rows(is_cancelled.is_set)
+    finally:
+        file.close()
+
+
+def _hashes(inputs: Inputs, is_cancelled: threading.Event) -> list[str | None]:
+    """The hash of each file; None for one that cannot be read and is passed over."""
+    found: list[str | None] = []
+    for place in range(len(inputs.files.entries)):
+        try:
+            file = inputs.files.open(place)
+        except SourceError:
+            if not inputs.options.skips_broken:
+                raise
+            found.append(None)
+            continue
+        try:
+            found.append(sha256(file, is_cancelled.is_set))
+        finally:
+            file.close()
+    return found

@@ -22,8 +22,7 @@ NOT_BUILT = frozenset(
         "on_missing", "delete_when",
         "update_columns", "blank", "track_changes", "provenance", "trim", "decimal", "thousands", "true_values",
         "false_values", "date_format", "time_zone", "schema", "similar", "comment", "skip_rows", "rest",
-        "records_path", "pattern", "separator", "atomic", "changed_only", "on_file_error",
-    }
+        "records_path", "pattern", "separator", "atomic"     }
 )  # fmt: skip
 
 

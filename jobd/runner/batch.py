@@ -256,6 +256,7 @@ def _arguments(held: HeldJob, result: BatchResult, error_count: int) -> list[obj
         reject_rows,
         _of_all(reject_files),
         records_,
+        orjson.dumps(result.files).decode() if result.files else None,
     ]
 
 

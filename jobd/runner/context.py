@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     import asyncpg
 
-    from jobd.db.queue import Queue
+    from jobd.db.queue import ListedFile, Queue
+    from jobd.model.files import FileEntry
     from jobd.model.job import Job
     from jobd.model.row_error import RejectedRecord, RowError
     from jobd.model.status import StopReason
@@ -32,6 +33,8 @@ T = TypeVar("T")
 class BatchResult:
     """What one batch did, as ``attempt`` reports it; it is stored in the same transaction.
 
+    ``files``: what became of each of the files concerned, as ``jobd.record_files`` takes it.
+
     ``cursor`` is the position after the batch; it must differ from the one before, because it is what tells after
     a lost connection whether the batch was committed.
     """
@@ -43,6 +46,7 @@ class BatchResult:
     current_file: str | None = None
     errors: Sequence[RowError] = ()
     rejects: Sequence[RejectedRecord] = ()
+    files: Sequence[Mapping[str, Any]] = ()
     read_bytes: int = 0
 
 
@@ -112,8 +116,13 @@ class JobContext:
         file_hash: str | None = None,
         files_total: int | None = None,
         current_file: str | None = None,
+        files: Sequence[FileEntry] | None = None,
+        file_hashes: Sequence[str | None] | None = None,
     ) -> None:
-        """Write down what was found out before the first row, or later about the whole; None leaves as it is."""
+        """Write down what was found out before the first row, or later about the whole; None leaves as it is.
+
+        The list of ``files`` is written once; ``file_hashes`` are of all of them, in their order.
+        """
         await self._batches.begin(
             detected=detected,
             estimated_rows=estimated_rows,
@@ -121,7 +130,13 @@ class JobContext:
             file_hash=file_hash,
             files_total=files_total,
             current_file=current_file,
+            files=files,
+            file_hashes=file_hashes,
         )
+
+    async def files(self) -> Sequence[ListedFile]:
+        """The job's files, as its first start listed them."""
+        return await self._queue.files(self._held.job.id)
 
     async def run_batch(self, attempt: Callable[[asyncpg.Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Run ``attempt`` in a transaction of the job's session and commit it with counters, errors and cursor.

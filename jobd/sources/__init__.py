@@ -12,6 +12,9 @@ The way of a file through here: ``places`` (what the job names, opened safely) â
 ``source`` (batches with cursors). ``open`` puts them together.
 """
 
+from jobd.model.files import FileEntry
+from jobd.sources.feed import Feed, FeedOptions
+from jobd.sources.files import Files, Places, open_files
 from jobd.sources.open import open_source
 from jobd.sources.options import Limits, ReadOptions
 from jobd.sources.places.local import RootUnavailable
@@ -21,12 +24,18 @@ from jobd.sources.source import BatchReader, Source
 __all__ = [
     "BatchReader",
     "CopyDialect",
+    "Feed",
+    "FeedOptions",
     "FieldValue",
+    "FileEntry",
+    "Files",
     "Limits",
+    "Places",
     "ReadOptions",
     "RecordBatch",
     "RefusedRecord",
     "RootUnavailable",
     "Source",
+    "open_files",
     "open_source",
 ]

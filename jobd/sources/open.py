@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobd.sources.formats.block import Format
-    from jobd.sources.stream import StoredFile, Stream
+    from jobd.sources.stream import SourceFile, Stream
 
 
 def open_source(
@@ -48,12 +48,12 @@ def open_source(
         raise
 
 
-def open_stored(file: StoredFile, options: ReadOptions, detected: Mapping[str, Any] | None = None) -> Source:
+def open_stored(file: SourceFile, options: ReadOptions, detected: Mapping[str, Any] | None = None) -> Source:
     """One file that is open already; it belongs to the source from then on, and stays open when this raises."""
     return _detected(file, options) if detected is None else _as_before(file, detected, options)
 
 
-def _detected(file: StoredFile, options: ReadOptions) -> Source:
+def _detected(file: SourceFile, options: ReadOptions) -> Source:
     compression = detect_compression(file)
     raw = unpack(file, compression)
     sample = _sample(raw, detect.SAMPLE_BYTES)
@@ -80,7 +80,7 @@ def _detected(file: StoredFile, options: ReadOptions) -> Source:
     )
 
 
-def _as_before(file: StoredFile, detected: Mapping[str, Any], options: ReadOptions) -> Source:
+def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptions) -> Source:
     """The source read in the way that was decided at the first start."""
     codec = detected["encoding"]
     stream = unpack(file, detected["compression"])
@@ -102,7 +102,7 @@ def _as_before(file: StoredFile, detected: Mapping[str, Any], options: ReadOptio
 
 
 def _probe(
-    file: StoredFile, raw: Stream, sample: bytes, encoding: detect.Encoding, *, is_transcoded: bool
+    file: SourceFile, raw: Stream, sample: bytes, encoding: detect.Encoding, *, is_transcoded: bool
 ) -> Probe:
     stream, bom_bytes, codec = raw, encoding.bom_bytes, encoding.codec
     if is_transcoded:

@@ -5,15 +5,17 @@ No object per row is made. A record is an index into the arrays of its batch.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jobd.sources.splice import keep_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -84,14 +86,40 @@ class RawText:
 class FileSpan:
     """The part of a batch that is of one file: records up to ``stop``, refused ones up to ``refused_stop``.
 
-    ``file`` is the file's place in the list, from 1. ``is_ended``: none of its records come later.
+    Both together are the file's ``record_count`` records from ``first_row`` on.
+
+    ``file`` is the file's place in the list, from 1. ``is_ended``: none of its records come later. ``detected``:
+    how it is read, of one that goes on in the next batch and is not the first of several.
     """
 
     file: int
     name: str
+    first_row: int
+    record_count: int
     stop: int
     refused_stop: int
     is_ended: bool = False
+    detected: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEnd:
+    """How a file ended of which no record is left to be read: ``completed``, ``failed`` or ``unchanged``."""
+
+    file: int
+    name: str
+    status: str
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Layout(NamedTuple):
+    """How the records of a batch are written, and what their fields are called, if they have names."""
+
+    dialect: CopyDialect
+    header: tuple[str, ...]
+    column_count: int
+    names_fields: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +129,8 @@ class RecordBatch:
     ``ends[i]`` is the offset in ``data`` behind record i's line end, ``rows[i]`` its number in the file (from 1),
     ``lines[i]`` the physical line it starts on (from 1), ``field_ends[i, j]`` the offset where field j's delimiter
     or line end stands. Records that were refused are in none of them, but take their row numbers.
-    ``header`` names the fields; empty where the source does not. ``raw`` None: ``data`` is the source's own text.
+    ``header`` names the fields; empty where the source does not. ``names_fields``: each record does (JSON).
+    ``raw`` None: ``data`` is the source's own text.
     What is derived from a batch (fewer records, fewer columns) keeps the ``spans``, ``header`` and ``raw`` of the
     batch as it was read.
     """
@@ -114,8 +143,10 @@ class RecordBatch:
     dialect: CopyDialect
     cursor: Cursor
     header: tuple[str, ...] = ()
+    names_fields: bool = False
     raw: RawText | None = None
     spans: tuple[FileSpan, ...] = ()
+    ended: tuple[FileEnd, ...] = ()  # files that ended without a record here; they are in none of the spans
     refused: list[RefusedRecord] = field(default_factory=list)
     bytes_read: int = 0
     fraction_read: float = 0.0  # share of the source's bytes that lie before the cursor, 0 to 1
@@ -136,6 +167,19 @@ class RecordBatch:
     def record(self, index: int) -> bytes:
         """One record's bytes, its line end included."""
         return self.data[int(self.ends[index - 1]) if index else 0 : int(self.ends[index])]
+
+    @property
+    def layout(self) -> Layout:
+        """What batches must share to be one: how they are written, and their fields."""
+        return Layout(self.dialect, self.header, self.field_ends.shape[1], self.names_fields)
+
+    def file_of(self, index: int) -> str:
+        """The name of the file that a record is of."""
+        return self.spans[bisect_right(self.spans, index, key=attrgetter("stop"))].name
+
+    def file_of_refused(self, index: int) -> str:
+        """The name of the file that a refused record is of."""
+        return self.spans[bisect_right(self.spans, index, key=attrgetter("refused_stop"))].name
 
     def raw_record(self, index: int) -> bytes:
         """One record as it stands in its source, without its line end."""
@@ -270,3 +314,44 @@ def _unescape(raw: bytes, quote: int, escape: int) -> bytes:
             text.append(byte)
         index += 1
     return bytes(text)
+
+
+def joined(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Batches of one layout as one batch, in their order."""
+    if len(batches) == 1:
+        return batches[0]
+    lengths = np.cumsum([0, *(len(batch.data) for batch in batches)])
+    counts = np.cumsum([0, *(len(batch) for batch in batches)]).tolist()
+    refusals = np.cumsum([0, *(len(batch.refused) for batch in batches)]).tolist()
+    spans = [
+        replace(span, stop=span.stop + counts[place], refused_stop=span.refused_stop + refusals[place])
+        for place, batch in enumerate(batches)
+        for span in batch.spans
+    ]
+    return replace(
+        batches[-1],
+        data=b"".join(batch.data for batch in batches),
+        ends=np.concatenate([batch.ends + start for batch, start in zip(batches, lengths, strict=False)]),
+        rows=np.concatenate([batch.rows for batch in batches]),
+        lines=np.concatenate([batch.lines for batch in batches]),
+        field_ends=np.concatenate(
+            [batch.field_ends + np.int32(start) for batch, start in zip(batches, lengths, strict=False)]
+        ),
+        raw=_joined_raw([batch.raw for batch in batches if len(batch)]),
+        spans=tuple(spans),
+        ended=tuple(end for batch in batches for end in batch.ended),
+        refused=[record for batch in batches for record in batch.refused],
+        bytes_read=sum(batch.bytes_read for batch in batches),
+    )
+
+
+def _joined_raw(texts: Sequence[RawText | None]) -> RawText | None:
+    known = [text for text in texts if text is not None]
+    if not known:
+        return None
+    starts = np.cumsum([0, *(len(text.data) for text in known)])
+    return RawText(
+        data=b"".join(text.data for text in known),
+        starts=np.concatenate([text.starts + start for text, start in zip(known, starts, strict=False)]),
+        ends=np.concatenate([text.ends + start for text, start in zip(known, starts, strict=False)]),
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from jobd.errors import SourceChanged, SourceError
 from jobd.model.cursor import Cursor
 from jobd.sources.formats.block import Block, NewFields, accepts_nothing
-from jobd.sources.records import FileSpan, RawText, RecordBatch
+from jobd.sources.records import FileSpan, Layout, RawText, RecordBatch
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jobd.sources.formats.block import Accepts, Format
     from jobd.sources.records import CopyDialect, RefusedRecord
-    from jobd.sources.stream import StoredFile, Stream
+    from jobd.sources.stream import SourceFile, Stream
 
 _IDENTITY_BYTES = 1 << 16  # how much before a cursor must be the same for the source to be the same
 _SAMPLE_BYTES = 1 << 16
@@ -38,7 +38,7 @@ class Source:
     Its methods block and do not touch each other: a count or a hash may run in another thread beside a reader.
     """
 
-    def __init__(self, file: StoredFile, stream: Stream, records: Format, detected: dict[str, Any]) -> None:
+    def __init__(self, file: SourceFile, stream: Stream, records: Format, detected: dict[str, Any]) -> None:
         self._file = file
         self._stream = stream
         self._format = records
@@ -60,6 +60,11 @@ class Source:
     def header(self) -> list[str]:
         """The columns' names as the file has them; empty when it names none (``header: false``)."""
         return self._format.header
+
+    @property
+    def names_fields(self) -> bool:
+        """Whether each record names its own fields, as those of JSON do."""
+        return self.detected["format"] in {"json", "jsonl"}
 
     @property
     def column_count(self) -> int:
@@ -127,7 +132,21 @@ class Source:
         records = self._format
         if cursor is not None and cursor.late_fields:
             records = records.widened(cursor.late_fields)
-        return BatchReader(self.name, records, stream, cursor or self.start(), accepts=accepts, verified=verified)
+        return BatchReader(
+            self.name,
+            records,
+            stream,
+            cursor or self.start(),
+            names_fields=self.names_fields,
+            accepts=accepts,
+            verified=verified,
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """What the first batch will be like."""
+        header = tuple(self._format.header)
+        return Layout(self.dialect, header, self.column_count, self.names_fields)
 
     def batches(
         self, cursor: Cursor | None, max_rows: int, max_bytes: int, accepts: Accepts = accepts_nothing
@@ -145,17 +164,6 @@ class Source:
             if is_cancelled():
                 raise Interrupted
         return count
-
-    def sha256(self, is_cancelled: Callable[[], bool] = lambda: False) -> str:
-        """Hash of the file as it is stored, 64 lower-case hex digits."""
-        digest = hashlib.sha256()
-        position = 0
-        while data := self._file.read(position, READ_BYTES):
-            digest.update(data)
-            position += len(data)
-            if is_cancelled():
-                raise Interrupted
-        return digest.hexdigest()
 
     def estimate_rows(self) -> int:
         """About how many records there are, from a few samples: milliseconds, whatever the size."""
@@ -177,10 +185,24 @@ class Source:
             return round(records / max(stream.fraction_before(end), 1e-9))
         # The first stretch says how many lines make a record, samples of the whole how long lines are.
         step = max(1, (self.size_bytes - start) // _SAMPLES)
-        samples = [self._file.read(start + step * index, _SAMPLE_BYTES) for index in range(_SAMPLES)]
+        samples = []
+        for index in range(_SAMPLES):
+            stream.seek(start + step * index)
+            samples.append(stream.read(_SAMPLE_BYTES))
         newline = b"\n" if b"\n" in samples[0] else b"\r"
         density = sum(sample.count(newline) for sample in samples) / max(1, sum(map(len, samples)))
         return max(records, round((self.size_bytes - start) * density * records / max(1, lines)))
+
+
+def sha256(file: SourceFile, is_cancelled: Callable[[], bool] = lambda: False) -> str:
+    """Hash of a file as it is stored, 64 lower-case hex digits."""
+    digest = hashlib.sha256()
+    stream = file.stream()
+    while data := stream.read(READ_BYTES):
+        digest.update(data)
+        if is_cancelled():
+            raise Interrupted
+    return digest.hexdigest()
 
 
 class BatchReader:
@@ -193,9 +215,11 @@ class BatchReader:
         stream: Stream,
         cursor: Cursor,
         *,
+        names_fields: bool = False,
         accepts: Accepts = accepts_nothing,
         verified: bytes = b"",
     ) -> None:
+        self._names_fields = names_fields
         self._name = name
         self._format = records
         self._stream = stream
@@ -296,12 +320,14 @@ class BatchReader:
                 refused.append(record)
             offset += end - begin
             first_row += stop - start
-        before = self._cursor.byte
+        before = self._cursor
         self._cursor = self._cursor_behind(*pieces[-1], first_row - 1)
         ends = np.concatenate(record_ends)
         span = FileSpan(
             file=self._cursor.file,
             name=self._name,
+            first_row=before.row + 1,
+            record_count=self._cursor.row - before.row,
             stop=len(ends),
             refused_stop=len(refused),
             is_ended=self._is_ended(),
@@ -315,10 +341,11 @@ class BatchReader:
             dialect=self._format.dialect,
             cursor=self._cursor,
             header=tuple(self._format.header),
+            names_fields=self._names_fields,
             raw=_raw_text(pieces),
             spans=(span,),
             refused=refused,
-            bytes_read=self._cursor.byte - before,
+            bytes_read=self._cursor.byte - before.byte,
             fraction_read=self._stream.fraction_before(self._cursor.byte),
         )
 

@@ -30,7 +30,8 @@ create or replace function jobd.commit_batch(
     p_error_raw text[] default '{}',
     p_reject_row bigint[] default '{}',
     p_reject_file text[] default '{}',
-    p_reject_record bytea[] default '{}'
+    p_reject_record bytea[] default '{}',
+    p_files jsonb default null  -- see jobd.record_files
 )
 returns table (
     lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint
@@ -50,6 +51,7 @@ declare
         then array_fill(p_reject_file[1], array[cardinality(p_reject_row)]) else p_reject_file end;
     v_owner oid;
     v_errors bigint;
+    v_files_ended bigint := 0;
     v_job record;
 begin
     select j.submitted_role_oid, j.error_count, j.status, j.lease_token, j.cancel_requested into v_job
@@ -73,6 +75,10 @@ begin
         perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
     end if;
 
+    if p_files is not null then
+        v_files_ended := jobd.record_files(p_job_id, p_files);
+    end if;
+
     update jobd.job j
     set items_added = j.items_added + p_added,
         items_updated = j.items_updated + p_updated,
@@ -87,6 +93,7 @@ begin
         progress = greatest(j.progress, least(p_progress, 99.99)),
         total_rows = coalesce(p_total_rows, j.total_rows),
         current_file = coalesce(p_current_file, j.current_file),
+        files_done = j.files_done + v_files_ended,
         lost_lease_count = 0
     where j.id = p_job_id
         and j.lease_token = p_lease_token

@@ -7,14 +7,20 @@ security definer
 set search_path = pg_catalog, jobd, pg_temp
 as $$
     insert into jobd.import_ledger (
-        submitted_role, submitted_role_oid, target, settings, file_hash, filename, job_id, processed_rows
+        submitted_role, submitted_role_oid, target, settings, file_hash, filename, job_id, processed_rows, size_bytes
     )
     select
-        j.submitted_role, j.submitted_role_oid, j.target,
+        j.submitted_role, j.submitted_role_oid, coalesce(j.detected #>> '{target,target}', j.target),
         jsonb_build_object(
-            'key', j.options -> 'key', 'columns', j.options -> 'columns', 'constants', j.options -> 'constants'
+            'key', coalesce(j.detected #> '{target,key}', j.options -> 'key'),
+            'columns', coalesce(j.options -> 'columns', '{}'),
+            'constants', coalesce(j.options -> 'constants', '{}')
         ),
-        j.file_hash, j.filename, j.id, j.processed_rows
+        j.file_hash, j.filename, j.id, j.processed_rows,
+        (
+            select case when bool_and(f.size_bytes is not null) then sum(f.size_bytes) end
+            from jobd.job_file f where f.job_id = j.id
+        )
     from jobd.job j
     where j.id = any (p_job_ids)
         and j.status = 'completed'

@@ -39,8 +39,47 @@ select extract(epoch from jobd.next_due_at($1::text[]) - clock_timestamp())::flo
 
 -- name: daemon_begin
 select jobd.begin(
-    $1::uuid, $2::bigint, $3::jsonb, $4::bigint, $5::bigint, $6::text, $7::int, $8::text
+    $1::uuid, $2::bigint, $3::jsonb, $4::bigint, $5::bigint, $6::text, $7::int, $8::text,
+    $9::text[], $10::bigint[], $11::timestamptz[], $12::text[]
 );
+
+-- name: daemon_files
+-- The files of a job, as its first start listed them.
+select position, file, size_bytes, (extract(epoch from modified_at) * 1e6)::bigint as modified_us, file_hash, status,
+    error_code, detected
+from jobd.job_file
+where job_id = $1::uuid
+order by position;
+
+-- name: daemon_may_repeat
+-- Whether content of this size was imported into the target in the same way.
+select exists (
+    select from jobd.import_ledger
+    where submitted_role_oid = $1::oid and target = $2::text and settings = $3::jsonb and size_bytes = $4::bigint
+);
+
+-- name: daemon_repeats
+-- The last job that imported this very content into the target in the same way.
+select job_id
+from jobd.import_ledger
+where submitted_role_oid = $1::oid and target = $2::text and settings = $3::jsonb and file_hash = $4::text
+order by id desc
+limit 1;
+
+-- name: daemon_files_before
+-- What the files of a source contained when the submitter last imported it into this target.
+select f.file, f.file_hash
+from jobd.job_file f
+where f.status in ('completed', 'unchanged')
+    and f.job_id = (
+        select j.id
+        from jobd.job j
+        where md5(j.source) = md5($2::text) and j.source is not null
+            and j.job_type = 'import' and j.status = 'completed'
+            and j.source = $2::text and j.target = $3::text and j.submitted_role_oid = $1::oid and j.id <> $4::uuid
+        order by j.completed_at desc
+        limit 1
+    );
 
 -- name: daemon_finish
 select job_id, status
@@ -100,7 +139,7 @@ from jobd.commit_batch(
     $10::bigint, $11::text,
     $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
     $20::text[], $21::text[],
-    $22::bigint[], $23::text[], $24::bytea[]
+    $22::bigint[], $23::text[], $24::bytea[], $25::jsonb
 );
 
 -- name: session_prepare

@@ -34,7 +34,8 @@ begin
     delete from jobd.job_log l where l.job_id = new.id;
     update jobd.job_error e set file = null, raw_data = null, message = 'erased' where e.job_id = new.id;
     update jobd.job_change c set key = '{}', before = null, after = null where c.job_id = new.id;
-    update jobd.job_file f set file = format('file %s', f.position) where f.job_id = new.id;
+    update jobd.job_file f set file = format('file %s', f.position), error_message = null, detected = null
+    where f.job_id = new.id;
     update jobd.job_event e set reason = null, data = null
     where e.job_id = new.id and (e.reason is not null or e.data is not null);
     update jobd.import_ledger l set filename = null where l.job_id = new.id;

@@ -87,7 +87,7 @@ async def test_a_completed_job_is_whole(database: Database) -> None:
     ledger = await database.fetchrow("select * from jobd.import_ledger")
     assert ledger is not None
     assert (ledger["job_id"], ledger["file_hash"], ledger["processed_rows"]) == (job_id, "a" * 64, 7)
-    assert json.loads(ledger["settings"]) == {"key": ["id"], "columns": None, "constants": None}
+    assert json.loads(ledger["settings"]) == {"key": ["id"], "columns": {}, "constants": {}}
 
 
 async def test_content_with_refused_rows_or_without_rows_is_not_in_the_ledger(database: Database) -> None:

@@ -136,6 +136,12 @@ SERVES = {
         "timestamptz",
     ),
     "job_file_hash": ("select id from jobd.job where file_hash = $1 and target = 'public.t'", "text"),
+    "job_source": (
+        """select id from jobd.job
+        where md5(source) = md5($1) and source is not null and job_type = 'import' and status = 'completed'
+        order by completed_at desc limit 1""",
+        "text",
+    ),
     "job_completed": (
         "select id from jobd.job where completed_at < $1 order by completed_at limit 10000",
         "timestamptz",

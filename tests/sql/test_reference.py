@@ -151,7 +151,7 @@ def test_every_code_that_the_package_writes_is_in_the_reference() -> None:
     job_codes = first_cells(section("`jobd.job.error_code`"))
     row_codes = first_cells(section("`jobd.job_error.code`"))
     assert set(MEANINGS) <= row_codes
-    readers = "\n".join(path.read_text() for path in (ROOT / "jobd" / "sources").glob("*.py"))
+    readers = "\n".join(path.read_text() for path in (ROOT / "jobd" / "sources").rglob("*.py"))
     assert set(re.findall(r"return \(?\"([a-z_]+)\", f?\"", readers)) <= row_codes
     written = set(re.findall(r"\bcode(?:: ClassVar\[str\])? ?= ?\"(\w+)\"", sources)) - {"failed"}
     assert written <= job_codes | row_codes

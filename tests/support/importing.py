@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jobd.db.queries import query
+from jobd.db.queue import ListedFile
 from jobd.errors import JobFailed
 from jobd.importing.pipeline import run_import
+from jobd.model.cursor import Cursor
 from jobd.model.job import Job
 from jobd.model.status import JobStatus, JobType
 from jobd.model.tally import Tally
@@ -18,7 +21,6 @@ from jobd.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
 
     import asyncpg
 
@@ -36,6 +38,10 @@ class Imported:
     batches: int = 0
     progress: list[float] = field(default_factory=list)
     begun: dict[str, Any] = field(default_factory=dict)
+    file_statuses: dict[int, str] = field(default_factory=dict)
+    file_errors: dict[int, str | None] = field(default_factory=dict)
+    file_detected: dict[int, dict[str, Any] | None] = field(default_factory=dict)
+    file_tallies: dict[int, Tally] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     failure: JobFailed | None = None
 
@@ -69,6 +75,22 @@ class LocalContext:
     async def begin(self, **found: Any) -> None:
         self.imported.begun |= {name: value for name, value in found.items() if value is not None}
 
+    async def files(self) -> list[ListedFile]:
+        """As the database would have them: the list, and what the batches said of each file since."""
+        kept = self.imported
+        return [
+            ListedFile(
+                place,
+                entry.name,
+                entry.size_bytes,
+                entry.modified_ns,
+                None,
+                kept.file_statuses.get(place, "pending"),
+                kept.file_detected.get(place),
+            )
+            for place, entry in enumerate(kept.begun.get("files", ()), 1)
+        ]
+
     async def read(self, look: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         await self._connection.execute(query("batch_begin"))
         try:
@@ -91,40 +113,57 @@ class LocalContext:
         kept.tally += result.tally
         kept.errors += result.errors
         kept.rejects += result.rejects
-        assert kept.cursor is None or kept.cursor["row"] < result.cursor["row"]
+        assert kept.cursor is None or Cursor.from_json(kept.cursor).is_behind(Cursor.from_json(result.cursor))
         kept.cursor = result.cursor
+        for file in result.files:
+            place = file["position"]
+            assert kept.file_statuses.get(place) not in {"completed", "failed", "unchanged"}
+            kept.file_statuses[place] = file["status"]
+            kept.file_errors[place] = file.get("error_code")
+            kept.file_detected[place] = file.get("detected")
+            kept.file_tallies[place] = kept.file_tallies.get(place, Tally()) + Tally(
+                *(file[name] for name in ("added", "updated", "unchanged", "skipped", "refused"))
+            )
         kept.batches += 1
         kept.progress.append(result.progress)
-        assert kept.tally.processed_rows == result.cursor["row"]
+        assert kept.tally == sum(kept.file_tallies.values(), Tally())
         return BatchReceipt(kept.tally.refused, kept.tally.processed_rows, False, False)
 
 
 async def import_file(
     connection: asyncpg.Connection,
-    path: Path,
+    path: Path | str,
     target: str,
     options: dict[str, Any] | None = None,
     *,
     continued: Imported | None = None,
     before_batch: Callable[[int], Awaitable[None]] | None = None,
     batch_size: int = 20_000,
+    roots: Sequence[Path] | None = None,
+    keep: list[Imported] | None = None,
     **columns: Any,
 ) -> Imported:
-    """Import a file; a failure of the job is kept in the result. ``continued``: go on where that one ended."""
+    """Import a file; a failure of the job is kept in the result. ``continued``: go on where that one ended.
+
+    ``keep`` gets the result at once, for imports that are broken off.
+    """
     imported = continued or Imported()
+    if keep is not None:
+        keep.append(imported)
     imported.failure = None
     job = _job(
         source=str(path),
         target=target,
         options=options or {},
         detected=imported.begun.get("detected"),
+        files_total=imported.begun.get("files_total"),
         cursor=imported.cursor,
         processed_rows=imported.tally.processed_rows,
         error_count=imported.tally.refused,
         success_count=imported.tally.success_count,
         **columns,
     )
-    settings = Settings(import_roots=(path.parent,), batch_size=batch_size)
+    settings = Settings(import_roots=tuple(roots or [_root(Path(path))]), batch_size=batch_size)
     context = LocalContext(connection, job, settings, imported)
     context.before_batch = before_batch
     try:
@@ -143,6 +182,13 @@ def write(path: Path, lines: Sequence[str] | str | bytes) -> Path:
     else:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
     return path
+
+
+def _root(path: Path) -> Path:
+    """The directory that a file, a directory or a pattern lies in."""
+    if path.is_dir():
+        return path
+    return next(parent for parent in path.parents if parent.is_dir())
 
 
 def _job(**given: Any) -> Job:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from jobd.sources.packing.gzip import GZIP_MAGIC, GzipStream
 
 if TYPE_CHECKING:
-    from jobd.sources.stream import StoredFile, Stream
+    from jobd.sources.stream import SourceFile, Stream
 
 
-def detect_compression(file: StoredFile) -> str | None:
+def detect_compression(file: SourceFile) -> str | None:
     """``gzip``; None: it is not compressed."""
-    return "gzip" if file.read(0, 2) == GZIP_MAGIC else None
+    return "gzip" if file.stream().read(2) == GZIP_MAGIC else None
 
 
-def unpack(file: StoredFile, compression: str | None) -> Stream:
+def unpack(file: SourceFile, compression: str | None) -> Stream:
     """The file's bytes, unpacked."""
     return GzipStream(file) if compression == "gzip" else file.stream()

@@ -9,7 +9,7 @@ from jobd.errors import SourceChanged, SourceError
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
-    from jobd.sources.stream import StoredFile, Stream
+    from jobd.sources.stream import SourceFile, Stream
 
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to say: gzip, with header and checksum
@@ -21,7 +21,7 @@ class GzipStream:
 
     compression: str | None = "gzip"
 
-    def __init__(self, file: StoredFile) -> None:
+    def __init__(self, file: SourceFile) -> None:
         self._file = file
         self.position = 0
         self._rewind()
@@ -29,6 +29,7 @@ class GzipStream:
     def _rewind(self) -> None:
         self.position = 0
         self._packed_position = 0
+        self._raw = self._file.stream()
         self._packed = b""
         self._inflater = zlib.decompressobj(_GZIP_WINDOW)
         self._is_ended = False
@@ -53,7 +54,7 @@ class GzipStream:
 
     def _inflate(self, size: int) -> bytes:
         if not self._packed:
-            self._packed = self._file.read(self._packed_position, READ_BYTES // 4)
+            self._packed = self._raw.read(READ_BYTES // 4)
             self._packed_position += len(self._packed)
         if self._inflater.eof:
             self._begin_member()

@@ -106,6 +106,17 @@ def open_file(source: str, roots: Sequence[Path], limits: Sequence[Path] | None 
     It must lie inside one of ``roots``, which are the daemon's, and of ``limits``, which are its submitter's.
     """
     path = local_path(source)
+    real, real_roots = permitted(path, roots, limits)
+    descriptor = _open(path, real)
+    try:
+        return _checked(path, real, real_roots, roots, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def permitted(path: Path, roots: Sequence[Path], limits: Sequence[Path] | None) -> tuple[Path, Sequence[Path]]:
+    """Where a path really leads, and the real directories that it must lie in; raises where it does not."""
     root = _root_of(path, roots)
     if root is None:
         raise _forbidden(path, roots)
@@ -118,12 +129,7 @@ def open_file(source: str, roots: Sequence[Path], limits: Sequence[Path] | None 
         real_roots = [Path(os.path.realpath(each)) for each in limits]
         if not _is_inside(real, real_roots):
             raise _beyond_limits(path, limits, real)
-    descriptor = _open(path, real)
-    try:
-        return _checked(path, real, real_roots, roots, descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return real, real_roots
 
 
 def _root_of(path: Path, roots: Sequence[Path]) -> Path | None:

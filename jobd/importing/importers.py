@@ -1,0 +1,88 @@
+"""An importer for each layout that the files of a source have: the same target, other fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobd.errors import TargetError
+from jobd.importing.importer import Importer
+from jobd.importing.mapping import is_own, map_fields
+from jobd.importing.names import TargetNames, normal
+from jobd.importing.nulls import null_words
+from jobd.model.options import OnConflict
+
+if TYPE_CHECKING:
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.target import Target
+    from jobd.model.options import ImportOptions
+    from jobd.sources.records import Layout
+
+LAYOUTS_MAX = 32
+
+
+class Importers:
+    """Made as they are needed; those that were not needed for the longest time are forgotten."""
+
+    def __init__(self, target: Target, options: ImportOptions, *, drop_on_commit: bool) -> None:
+        self.target = target
+        self._options = options
+        self._drop_on_commit = drop_on_commit
+        self._made: dict[Layout, Importer] = {}
+
+    def of(self, layout: Layout) -> Importer:
+        """The importer of such batches; raises TargetError or OptionError where the fields do not fit."""
+        found = self._made.pop(layout, None) or self._make(layout)
+        self._made[layout] = found
+        if len(self._made) > LAYOUTS_MAX:
+            del self._made[next(iter(self._made))]
+        return found
+
+    def accepts(self, name: str) -> bool:
+        """Whether a field that turns up in the middle of a source has a column, so that it is to be read."""
+        mapped = {normal(source): column for source, column in self._options.columns.items()}
+        wanted = mapped.get(normal(name), name)
+        try:
+            return is_own(name) or TargetNames(self.target).find(wanted) is not None
+        except TargetError:
+            return False  # it may mean several columns
+
+    def _make(self, layout: Layout) -> Importer:
+        # Records that name their fields are never taken by position, even where none has any.
+        is_named = bool(layout.header) or layout.names_fields
+        mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
+        _require_privileges(self.target, mapping, self._options)
+        importer = Importer(
+            self.target,
+            mapping,
+            on_conflict=self._options.on_conflict,
+            words=null_words(self._options, mapping, is_json=layout.names_fields),
+            dialect=layout.dialect,
+            drop_on_commit=self._drop_on_commit,
+        )
+        if self._made:
+            importer.follow(next(reversed(self._made.values())))
+        return importer
+
+
+def _require_privileges(target: Target, mapping: FieldMapping, options: ImportOptions) -> None:
+    wanted = ["insert"]
+    lacking = {column.name for column in mapping.columns if not column.may_insert}
+    if mapping.key:
+        wanted.append("select")
+        lacking |= {column.name for column in mapping.columns if not column.may_select}
+        if options.on_conflict is OnConflict.UPDATE:
+            wanted.append("update")
+            key = set(mapping.key)
+            lacking |= {column.name for column in mapping.columns if column not in key and not column.may_update}
+    if lacking:
+        raise TargetError(
+            f"role {target.role_name} may not do all of {', '.join(wanted)} with {', '.join(sorted(lacking))} of "
+            f"{target.name}: grant {', '.join(wanted)} on {target.quoted_name} to it",
+            code="no_privilege",
+        )
+    if not target.may_stage:
+        raise TargetError(
+            f"role {target.role_name} may not make temporary tables in this database, which imports need: "
+            "grant temporary on the database to it",
+            code="no_privilege",
+        )
