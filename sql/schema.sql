@@ -2013,8 +2013,8 @@ CREATE FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp w
         j.submitted_role, j.submitted_role_oid, coalesce(j.detected #>> '{target,target}', j.target),
         jsonb_build_object(
             'key', coalesce(j.detected #> '{target,key}', j.options -> 'key'),
-            'columns', coalesce(j.options -> 'columns', '{}'),
-            'constants', coalesce(j.options -> 'constants', '{}')
+            'columns', coalesce(nullif(j.options -> 'columns', 'null'), '{}'),
+            'constants', coalesce(nullif(j.options -> 'constants', 'null'), '{}')
         ),
         j.file_hash, j.filename, j.id, j.processed_rows,
         (

@@ -21,6 +21,7 @@ from jobd.model.job import Job
 from jobd.model.status import Priority
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://|blob:", re.IGNORECASE)
+UPLOAD_BYTES_MAX = 512 << 20
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -45,6 +46,10 @@ def submit(
     on_conflict: Annotated[
         OnConflict | None, typer.Option("--on-conflict", help="What to do with rows that exist. [default: update]")
     ] = None,
+    upload: Annotated[
+        bool,
+        typer.Option("--upload", "-u", help="Send the bytes along, for a daemon that cannot read this disk."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Import although the same content was already.")] = False,
     option: Annotated[
         list[str] | None,
@@ -71,18 +76,42 @@ def submit(
         options["on_conflict"] = on_conflict.value
     if force:
         options["force"] = True
+    content = _content(file) if upload else None
     source = absolute(file)
 
     async def work(database: Database) -> int:
-        job = await database.client.submit(
-            source, target, options=options, queue=queue, priority=priority, idempotency_key=idempotency_key
-        )
+        async with database.session.transaction():
+            place = source if content is None else await database.client.upload(content, Path(file).name)
+            job = await database.client.submit(
+                place,
+                target,
+                filename=Path(file).name if upload else None,
+                options=options,
+                queue=queue,
+                priority=priority,
+                idempotency_key=idempotency_key,
+            )
         if not wait:
             await _say_submitted(database, job, as_json=as_json)
             return ExitCode.DONE
         return await watch_until_ended(database, [job.id], as_json=as_json)
 
     raise typer.Exit(with_database(database_url, work))
+
+
+def _content(file: str) -> bytes:
+    """What is to be uploaded; it is held in memory whole."""
+    path = Path(file).expanduser()
+    try:
+        size = path.stat().st_size
+        if path.is_file() and size <= UPLOAD_BYTES_MAX:
+            return path.read_bytes()
+    except OSError as error:
+        raise Misused(f"{file} cannot be read: {error.strerror}") from error
+    raise Misused(
+        f"--upload takes a file of at most {UPLOAD_BYTES_MAX >> 20} MB, and {file} is none\n"
+        "Put it where the daemon can read it, and submit its path."
+    )
 
 
 def absolute(file: str) -> str:

@@ -91,6 +91,15 @@ class Client:
         )
         return await self._existing(rows[0]["id"])
 
+    async def upload(self, data: bytes, filename: str | None = None, *, created_by: str | None = None) -> str:
+        """Keep bytes in the database, where every daemon can read them; gives the source to submit (``blob:…``).
+
+        They go with the job that imports them when that is pruned or erased. At most 1 GB, less what the
+        connection needs; larger files belong on a disk or into an object store.
+        """
+        rows = await self._session.fetch(query("client_upload"), data, filename, created_by)
+        return f"blob:{rows[0]['id']}"
+
     async def get(self, job_id: UUID) -> Job | None:
         """The job as it is now, or None when there is none of that id (or it is another submitter's)."""
         rows = await self._session.fetch(query("client_get"), job_id)

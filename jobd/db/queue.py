@@ -16,7 +16,7 @@ from jobd.db.transient import Advice, advice, error_class
 from jobd.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from asyncpg import Record
@@ -144,6 +144,23 @@ class Queue:
         modified = None if times is None else [_time(nanoseconds) for nanoseconds in times]
         hashes = None if file_hashes is None else list(file_hashes)
         await self.fetch("daemon_begin", job_id, lease_token, *found, names, sizes, modified, hashes)
+
+    async def may_repeat(self, role_oid: int, target: str, settings: Mapping[str, Any], size_bytes: int) -> bool:
+        """Whether content of this size was imported into the target in the same way."""
+        arguments = (role_oid, target, orjson.dumps(settings).decode(), size_bytes)
+        return bool(await self._value("daemon_may_repeat", *arguments))
+
+    async def repeats(
+        self, role_oid: int, target: str, settings: Mapping[str, Any], file_hash: str
+    ) -> UUID | None:
+        """The last job that imported this very content into the target in the same way."""
+        rows = await self.fetch("daemon_repeats", role_oid, target, orjson.dumps(settings).decode(), file_hash)
+        return rows[0]["job_id"] if rows else None
+
+    async def files_before(self, role_oid: int, source: str, target: str, job_id: UUID) -> dict[str, str | None]:
+        """The hashes of the files of a source when it was last imported into this target."""
+        rows = await self.fetch("daemon_files_before", role_oid, source, target, job_id)
+        return {row["file"]: row["file_hash"] for row in rows}
 
     async def files(self, job_id: UUID) -> list[ListedFile]:
         """The job's files, in the order of their names."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from jobd.errors import SourceError
+from jobd.importing.blob import fetch_blob
 from jobd.model.options import OnFileError
 from jobd.sources import Feed, FeedOptions, FileEntry, Limits, Places, ReadOptions, open_files
 
@@ -53,7 +54,8 @@ async def open_inputs(context: JobContext, options: ImportOptions) -> Inputs:
     listed = await context.files() if job.files_total is not None else []
     places = Places(roots=context.settings.readable_roots, root_limits=await context.import_roots())
     entries = [FileEntry(file.name, file.size_bytes, file.modified_ns) for file in listed] or None
-    files = await to_thread.run_sync(partial(open_files, job.source, places, limits, entries))
+    stored = await fetch_blob(context)
+    files = await to_thread.run_sync(partial(open_files, job.source, places, limits, entries, stored))
     detected = {file.position: file.detected for file in listed if file.detected is not None}
     first = (job.detected or {}).get("source")
     if first is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from jobd.importing.file_counts import file_counts
 from jobd.importing.inputs import Inputs, open_inputs
 from jobd.importing.pace import Pace
 from jobd.importing.prepare import freeze, prepare
+from jobd.importing.repeats import find_repeated, find_unchanged, leave_out_all
 from jobd.importing.totals import Totals, estimated_rows
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
@@ -22,6 +24,8 @@ from jobd.model.tally import Tally
 from jobd.runner.context import BatchResult
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.importer import Importer
     from jobd.importing.importers import Importers
@@ -79,9 +83,15 @@ class Import:
         """Prepare, import, and find out beside it what is to be known of the whole."""
         if self._cursor is None:
             await self._totals.require_hash()
+        if self._options.changed_only:
+            await self._leave_out_unchanged()
         feed = self._inputs.feed(self._cursor)
         try:
             importers = await self._prepare(feed)
+            repeated = await self._find_repeated(feed, importers)
+            if repeated is not None:
+                await leave_out_all(self._context, self._inputs)
+                return {"duplicate_of": str(repeated)}
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._totals.find_meanwhile)
                 failure: Exception | None = None
@@ -120,6 +130,18 @@ class Import:
             await self._context.begin(current_file=first.name)
         return importers
 
+    async def _leave_out_unchanged(self) -> None:
+        unchanged = await find_unchanged(self._context, self._inputs, self._totals)
+        self._inputs = replace(self._inputs, options=replace(self._inputs.options, unchanged=unchanged))
+
+    async def _find_repeated(self, feed: Feed, importers: Importers | None) -> UUID | None:
+        first = feed.first()
+        is_begun = self._cursor is not None or self._context.job.processed_rows > 0
+        if is_begun or self._options.force or importers is None or first is None:
+            return None
+        plan = importers.of(first.layout).plan
+        return await find_repeated(self._context, self._inputs, self._totals, plan)
+
     async def _begin(self, feed: Feed, first: Source | None, importers: Importers | None) -> None:
         """Freeze what was decided, and the list of files."""
         detected: dict[str, Any] = {}
@@ -128,6 +150,8 @@ class Import:
                 "source": {**first.detected, "file": feed.place},
                 "target": freeze(importers.of(first.layout)),
             }
+        if self._inputs.options.unchanged:
+            detected["unchanged"] = sorted(self._inputs.options.unchanged)
         estimate = self._context.job.estimated_rows
         if estimate is None and first is not None:
             estimate = await to_thread.run_sync(partial(estimated_rows, first, self._inputs))

@@ -66,21 +66,25 @@ class Totals:
             self.total_rows = await self._in_thread(partial(_count, self._inputs, self._is_cancelled))
             await self._context.begin(total_rows=self.total_rows)
         if self.file_hash is None:
-            self.file_hash = await self.hash()
-            await self._context.begin(file_hash=self.file_hash, file_hashes=self._hashes)
+            await self.write_hash()
 
     async def hash(self) -> str:
         """The SHA-256 of the one file, or of the list of several files' names and hashes."""
+        hashes = await self.hashes()
+        if len(hashes) == 1 and hashes[0] is not None:
+            return hashes[0]
+        return digest_of([entry.name for entry in self._inputs.files.entries], hashes)
+
+    async def hashes(self) -> Sequence[str | None]:
+        """The SHA-256 of each file; None for one that cannot be read and is passed over."""
         if self._hashes is None:
             self._hashes = await self._in_thread(partial(_hashes, self._inputs, self._is_cancelled))
-        if len(self._hashes) == 1 and self._hashes[0] is not None:
-            return self._hashes[0]
-        return digest_of([entry.name for entry in self._inputs.files.entries], self._hashes)
+        return self._hashes
 
-    async def write_hashes(self) -> None:
-        """Write down each file's own hash."""
-        await self.hash()
-        await self._context.begin(file_hashes=self._hashes)
+    async def write_hash(self) -> None:
+        """Write down the hash, and each file's own."""
+        self.file_hash = await self.hash()
+        await self._context.begin(file_hash=self.file_hash, file_hashes=self._hashes)
 
     async def _in_thread(self, work: partial[T]) -> T:
         try:

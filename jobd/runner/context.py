@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
+    from uuid import UUID
 
     import asyncpg
 
@@ -137,6 +138,19 @@ class JobContext:
     async def files(self) -> Sequence[ListedFile]:
         """The job's files, as its first start listed them."""
         return await self._queue.files(self._held.job.id)
+
+    async def may_repeat(self, target: str, settings: Mapping[str, Any], size_bytes: int) -> bool:
+        """Whether the submitter imported content of this size into the target in the same way before."""
+        return await self._queue.may_repeat(self.job.submitted_role_oid, target, settings, size_bytes)
+
+    async def repeats(self, target: str, settings: Mapping[str, Any], file_hash: str) -> UUID | None:
+        """The job by which the submitter imported this very content into the target in the same way before."""
+        return await self._queue.repeats(self.job.submitted_role_oid, target, settings, file_hash)
+
+    async def files_before(self) -> Mapping[str, str | None]:
+        """The hashes of the source's files when the submitter last imported it into this target."""
+        job = self.job
+        return await self._queue.files_before(job.submitted_role_oid, job.source or "", job.target or "", job.id)
 
     async def run_batch(self, attempt: Callable[[asyncpg.Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Run ``attempt`` in a transaction of the job's session and commit it with counters, errors and cursor.

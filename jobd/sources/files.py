@@ -95,13 +95,21 @@ class LocalFiles:
 
 
 def open_files(
-    source: str, places: Places, limits: Limits | None = None, listed: Sequence[FileEntry] | None = None
+    source: str,
+    places: Places,
+    limits: Limits | None = None,
+    listed: Sequence[FileEntry] | None = None,
+    stored: StoredFile | None = None,
 ) -> Files:
     """The files that a job's source names; ``listed``: those that it named at the job's first start.
+
+    ``stored`` is the source itself where it was fetched from a place that only the caller can reach.
 
     Raises SourceError where there are none or they may not be read, SourceChanged where they are others by now.
     """
     limits = limits or Limits()
+    if stored is not None:
+        return OneFile(stored)
     if listed is not None and len(listed) > 1:
         return LocalFiles(listed, places)
     entries = list_local(source, places.roots, places.root_limits, limits.files)

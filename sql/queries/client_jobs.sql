@@ -27,6 +27,10 @@ select jobd.submit(
     pause_requested => $22::boolean
 ) as id;
 
+-- name: client_upload
+-- Keep bytes in the database, to be imported from there.
+insert into jobd.blob (data, filename, created_by) values ($1::bytea, $2::text, $3::text) returning id;
+
 -- name: client_get
 -- One job; no row when it does not exist or belongs to another submitter.
 select

@@ -38,6 +38,7 @@ class Imported:
     batches: int = 0
     progress: list[float] = field(default_factory=list)
     begun: dict[str, Any] = field(default_factory=dict)
+    files_before: dict[str, str | None] = field(default_factory=dict)
     file_statuses: dict[int, str] = field(default_factory=dict)
     file_errors: dict[int, str | None] = field(default_factory=dict)
     file_detected: dict[int, dict[str, Any] | None] = field(default_factory=dict)
@@ -90,6 +91,13 @@ class LocalContext:
             )
             for place, entry in enumerate(kept.begun.get("files", ()), 1)
         ]
+
+    async def may_repeat(self, *_of: object) -> bool:
+        """Nothing was imported before."""
+        return False
+
+    async def files_before(self) -> dict[str, str | None]:
+        return self.imported.files_before
 
     async def read(self, look: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         await self._connection.execute(query("batch_begin"))

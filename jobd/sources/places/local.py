@@ -38,15 +38,10 @@ class RootUnavailable(HostNotReady):
 class LocatedFile:
     """An open regular file inside a root, as it was when it was opened."""
 
-    path: Path
+    name: str
     descriptor: int
     size_bytes: int
     modified_ns: int
-
-    @property
-    def name(self) -> str:
-        """Where it lies."""
-        return str(self.path)
 
     def read(self, position: int, size: int) -> bytes:
         """Bytes at a position, all that there are; a file that became shorter is not the one that was opened."""
@@ -57,13 +52,13 @@ class LocatedFile:
                 piece = os.pread(self.descriptor, wanted, position)
                 if not piece:
                     raise SourceChanged(
-                        f"{self.path} became shorter while it was read: it had {self.size_bytes} bytes at first"
+                        f"{self.name} became shorter while it was read: it had {self.size_bytes} bytes at first"
                     )
                 pieces.append(piece)
                 wanted -= len(piece)
                 position += len(piece)
         except OSError as error:
-            raise SourceError(f"{self.path} cannot be read at byte {position}: {error.strerror}") from error
+            raise SourceError(f"{self.name} cannot be read at byte {position}: {error.strerror}") from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def stream(self) -> Stream:
@@ -211,7 +206,9 @@ def _checked(
         raise _forbidden(path, roots, opened)
     if status.st_size == 0:
         raise SourceError(f"{path} is empty (0 bytes)", code="source_empty")
-    return LocatedFile(path=path, descriptor=descriptor, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    return LocatedFile(
+        name=str(path), descriptor=descriptor, size_bytes=status.st_size, modified_ns=status.st_mtime_ns
+    )
 
 
 def _opened_path(descriptor: int) -> Path | None:

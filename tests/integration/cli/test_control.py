@@ -109,3 +109,23 @@ async def test_old_jobs_are_pruned_and_failed_ones_kept(jobd: Jobd, client: Clie
     assert (await jobd("prune", "--older-than", "0s")).stdout == "1 job deleted.\n"
     assert await database.fetchval("select count(*) from jobd.job") == 0
     assert "not an age" in (await jobd("prune", "--older-than", "soon", exit_code=2)).stderr
+
+
+async def test_a_file_is_uploaded_with_its_job_in_one_go(
+    jobd: Jobd, read: Callable[..., Awaitable[Any]], database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id\n1\n")
+    job = await read("submit", tmp_path / "a.csv", "--target", "public.t", "--upload")
+    assert job["filename"] == "a.csv"
+    blob = await database.fetchrow("select 'blob:' || id as source, data, filename from jobd.blob")
+    assert blob is not None
+    assert tuple(blob) == (job["source"], b"id\n1\n", "a.csv")
+    await jobd("submit", tmp_path / "a.csv", "--target", "public.t", "--upload", "-o", "nonsense=1", exit_code=1)
+    assert await database.fetchval("select count(*) from jobd.blob") == 1
+
+
+async def test_what_cannot_be_uploaded_is_refused_before_anything_is_sent(jobd: Jobd, tmp_path: Path) -> None:
+    result = await jobd("submit", tmp_path, "-t", "public.t", "--upload", exit_code=2)
+    assert "a file of at most 512 MB" in result.stderr
+    result = await jobd("submit", tmp_path / "none.csv", "-t", "public.t", "--upload", exit_code=2)
+    assert "cannot be read" in result.stderr

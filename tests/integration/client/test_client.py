@@ -68,6 +68,16 @@ async def test_a_submitted_job_is_given_back_with_the_database_defaults(client: 
     assert await client.get(job.id) == job
 
 
+async def test_uploaded_bytes_are_a_source(client: Client, database: Database, connection: Any) -> None:
+    source = await client.upload(b"id\n1\n", "a.csv", created_by="ann")
+    job = await client.submit(source, "public.t", filename="a.csv")
+    await commit(connection)
+    row = await database.fetchrow("select data, filename, created_by from jobd.blob")
+    assert row is not None
+    assert tuple(row) == (b"id\n1\n", "a.csv", "ann")
+    assert job.source == source
+
+
 async def test_every_settable_column_arrives(client: Client) -> None:
     first = await client.submit("/in/a.csv", "public.t")
     dataset, batch = uuid4(), uuid4()
