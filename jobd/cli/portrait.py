@@ -12,7 +12,8 @@ from rich.text import Text
 from jobd.cli.figures import age, count, duration, moment, rate
 from jobd.cli.ids import abbreviate
 from jobd.cli.progress import Pace, bars
-from jobd.cli.screen import indented, table
+from jobd.cli.reading import reading_lines
+from jobd.cli.screen import cut, indented, table
 from jobd.cli.summary import WAYS, error_text, headline, next_step
 from jobd.model.status import JobStatus, JobType
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jobd.model.job import Job
 
 GROUPS_SHOWN_MAX = 5
+FILES_SHOWN_MAX = 10
 
 
 async def portrait(database: Database, job: Job) -> RenderableType:
@@ -35,6 +37,9 @@ async def portrait(database: Database, job: Job) -> RenderableType:
     times = _times(job, row)
     parts += [indented(_two_columns(_counters(job), times) if job.processed_rows else times), Text()]
     parts.append(indented(_particulars(job)))
+    if job.files_total is not None and job.files_total > 1:
+        files = await database.fetch("cli_files", job.id, FILES_SHOWN_MAX)
+        parts += [Text(), indented(_files(files, job))]
     if job.error_code or job.error_message:
         parts += [Text(), indented(error_text(job.error_code, job.error_message))]
     if job.error_count:
@@ -106,6 +111,7 @@ def _particulars(job: Job) -> Table:
         ("source", job.source),
         ("options", _json(job.options)),
         ("metadata", _json(job.metadata)),
+        *reading_lines(job.detected),
         ("file", job.current_file if job.current_file not in {job.filename, job.source} else None),
         ("key", job.idempotency_key),
         ("batch", job.batch_id),
@@ -121,6 +127,24 @@ def _particulars(job: Job) -> Table:
         if value:
             lines.add_row(name, str(value))
     return lines
+
+
+def _files(files: Sequence[Mapping[str, Any]], job: Job) -> Table:
+    """Those first that went wrong or are being read."""
+    columns = ("File", "Status", "Rows", "Refused", "Reason")
+    rows = table(*columns, right=("Rows", "Refused"), flexible=("File", "Reason"))
+    for file in files:
+        rows.add_row(
+            cut(file["file"]),
+            file["status"],
+            count(file["processed_rows"]),
+            count(file["error_count"]),
+            cut(file["error_message"] or ""),
+        )
+    total = job.files_total or 0
+    if total > len(files):
+        rows.add_row(f"and {count(total - len(files))} more", "", "", "", "")
+    return rows
 
 
 def _groups(groups: Sequence[Mapping[str, Any]]) -> Table:

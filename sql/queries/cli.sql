@@ -66,6 +66,14 @@ where job_id = $1
 group by file, field, code
 order by 4 desc, file, field, code;
 
+-- name: cli_files
+-- The files of a job, those first that went wrong or are being read.
+select file, status, processed_rows, error_count, error_message
+from jobd.job_file
+where job_id = $1
+order by array_position(array['failed', 'running'], status) nulls last, (error_count = 0), position
+limit $2;
+
 -- name: cli_errors
 -- A page of a job's row errors.
 select id, row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data, created_at

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Read = Callable[..., Awaitable[Any]]
 
+NOTHING = dict.fromkeys(("added", "updated", "unchanged", "skipped", "refused"), 0)
 CSV = {"source": {"format": "csv", "header": ["id", "dest"], "encoding": "utf-8"}}
 
 
@@ -266,3 +267,44 @@ async def test_workers_show_who_lives_and_who_is_silent(jobd: Jobd, read: Read, 
         "alive": True,
         "gone": False,
     }
+
+
+async def test_a_job_shows_how_its_source_is_read_and_where_its_fields_go(
+    jobd: Jobd, running: Job, worker: SimulatedWorker
+) -> None:
+    shape = {"delimiter": ord("\t"), "quote": ord("'"), "escape": ord("\\"), "newline": 10, "is_crlf": False}
+    detected = {
+        "source": {
+            "format": "csv", "compression": "gzip", "encoding": "cp1252", "shape": shape, "header": ["Id", "Name"],
+            "data_line": 4,
+        },
+        "target": {"fields": [[0, "Id", "id"], [1, "Name", "name"]], "key": ["id"]},
+    }  # fmt: skip
+    await worker.begin(running.id, detected)
+    text = (await jobd("show", running.id)).stdout
+    assert "CSV, delimiter tab, quote ', escape \\, CP1252, gzip, first record on line 4" in text
+    assert "Id → id, Name → name" in text
+    assert any(line.split() == ["key", "id"] for line in text.splitlines())
+
+
+async def test_a_job_of_many_files_shows_those_first_that_went_wrong(
+    jobd: Jobd, database: Database, running: Job
+) -> None:
+    names = [f"/srv/in/{number}.csv" for number in range(1, 31)]
+    await database.execute(
+        "select jobd.begin($1, 1, null, p_files_total => 30, p_file => $2, p_file_size => $3,"
+        " p_file_modified_at => array_fill(null::timestamptz, array[30]))",
+        running.id,
+        names,
+        [10] * 30,
+    )
+    await database.execute(
+        "select jobd.record_files($1, $2)",
+        running.id,
+        json.dumps([{"position": 25, "status": "failed", "error_message": "is empty", **NOTHING}]),
+    )
+    lines = (await jobd("show", running.id)).stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.split()[:2] == ["File", "Status"])
+    assert lines[first + 1].split()[:2] == ["/srv/in/25.csv", "failed"]
+    assert "is empty" in lines[first + 1]
+    assert any("and 20 more" in line for line in lines)
