@@ -55,7 +55,7 @@ def open_stored(file: SourceFile, options: ReadOptions, detected: Mapping[str, A
 
 def _detected(file: SourceFile, options: ReadOptions) -> Source:
     compression = detect_compression(file)
-    raw = unpack(file, compression)
+    raw = unpack(file, compression, options.limits)
     sample = _sample(raw, detect.SAMPLE_BYTES)
     if not sample:
         raise SourceError(f"{file.name} is empty (0 bytes when unpacked)", code="source_empty")
@@ -83,7 +83,7 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
 def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptions) -> Source:
     """The source read in the way that was decided at the first start."""
     codec = detected["encoding"]
-    stream = unpack(file, detected["compression"])
+    stream = unpack(file, detected["compression"], options.limits)
     if detected["is_transcoded"]:
         stream, codec = TranscodedStream(stream, codec), "utf-8"
     position = int(detected["data_position"])

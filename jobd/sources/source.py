@@ -12,6 +12,7 @@ import numpy as np
 from jobd.errors import SourceChanged, SourceError
 from jobd.model.cursor import Cursor
 from jobd.sources.formats.block import Block, NewFields, accepts_nothing
+from jobd.sources.packing.detect import resume_note
 from jobd.sources.records import FileSpan, Layout, RawText, RecordBatch
 from jobd.sources.stream import READ_BYTES
 
@@ -91,7 +92,7 @@ class Source:
         """What continuing in the middle costs, where it costs anything."""
         if self._stream.compression is None:
             return None
-        return f"{self._stream.compression}: continuing reads and unpacks the file again from its start"
+        return resume_note(self._stream.compression)
 
     def start(self) -> Cursor:
         """The cursor before the first record."""
@@ -185,10 +186,7 @@ class Source:
             return round(records / max(stream.fraction_before(end), 1e-9))
         # The first stretch says how many lines make a record, samples of the whole how long lines are.
         step = max(1, (self.size_bytes - start) // _SAMPLES)
-        samples = []
-        for index in range(_SAMPLES):
-            stream.seek(start + step * index)
-            samples.append(stream.read(_SAMPLE_BYTES))
+        samples = [_sample(stream, start + step * index) for index in range(_SAMPLES)]
         newline = b"\n" if b"\n" in samples[0] else b"\r"
         density = sum(sample.count(newline) for sample in samples) / max(1, sum(map(len, samples)))
         return max(records, round((self.size_bytes - start) * density * records / max(1, lines)))
@@ -360,6 +358,11 @@ class BatchReader:
             block_bytes=len(last),
             block_hash=_block_hash(last) if last else "",
         )
+
+
+def _sample(stream: Stream, position: int) -> bytes:
+    stream.seek(position)
+    return stream.read(_SAMPLE_BYTES)
 
 
 def _raw_text(pieces: list[tuple[Block, bytes, int, int]]) -> RawText | None:

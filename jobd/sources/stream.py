@@ -97,7 +97,7 @@ class PlainStream:
 
     def fraction_before(self, position: int) -> float:
         """Share of the bytes before the position."""
-        return min(1.0, position / self._file.size_bytes)
+        return min(1.0, position / max(1, self._file.size_bytes))
 
     def reopened(self) -> Stream:
         """Another stream over the same open file."""

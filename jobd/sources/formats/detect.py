@@ -31,17 +31,25 @@ _BOMS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_WITHIN = " within an archive or a compressed file (archives are opened one level deep)"
+_TWICE = " twice (it is unpacked once)"
 _UNREADABLE = (
-    (b"PK\x03\x04", "a zip archive or an office document"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
-    (b"BZh", "compressed by bzip2"),
-    (b"\xfd7zXZ\x00", "compressed by xz"),
+    (b"PK\x03\x04", f"a zip archive{_WITHIN}, or an office document"),
+    (b"\x1f\x8b", f"compressed by gzip{_TWICE}"),
+    (b"\x28\xb5\x2f\xfd", f"compressed by zstd{_TWICE}"),
+    (b"BZh", f"compressed by bzip2{_TWICE}"),
+    (b"\xfd7zXZ\x00", f"compressed by xz{_TWICE}"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a rar archive"),
+    (b"\x1f\x9d", "compressed by compress (.Z)"),
+    (b"\x04\x22\x4d\x18", "compressed by lz4"),
     (b"PAR1", "a Parquet file"),
     (b"%PDF-", "a PDF document"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x7fELF", "a program"),
     (b"\xd0\xcf\x11\xe0", "an old office document"),
 )
+_PACKED_SUFFIXES = {".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lzma"}
 _NAMES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -96,7 +104,7 @@ def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
 
 def _named(name: str) -> str | None:
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
-    if suffixes and suffixes[-1] in {".gz", ".gzip"}:
+    if suffixes and suffixes[-1] in _PACKED_SUFFIXES:
         suffixes.pop()
     return _NAMES.get(suffixes[-1]) if suffixes else None
 

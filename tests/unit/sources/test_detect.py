@@ -147,7 +147,7 @@ def test_the_format_is_known_by_content_then_name(
     [
         (b"PK\x03\x04rest", "zip"),
         (b"PAR1rest", "Parquet"),
-        (b"\x28\xb5\x2f\xfdrest", "zstd"),
+        (gzip.compress(b"\x28\xb5\x2f\xfdrest"), "zstd twice"),
         ("a,b\n1,2\n".encode("utf-16-le"), "utf-16-le"),
         (b"\n \n\t\n", "blank"),
         (b"\xef\xbb\xbf", "byte order mark"),
