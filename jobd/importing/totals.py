@@ -39,6 +39,7 @@ class Totals:
         self._is_cancelled = threading.Event()
         self.total_rows = context.job.total_rows
         self.file_hash = context.job.file_hash
+        self._whole: str | None = None
         self._hashes: Sequence[str | None] | None = None
 
     async def require_hash(self) -> None:
@@ -69,7 +70,12 @@ class Totals:
             await self.write_hash()
 
     async def hash(self) -> str:
-        """The SHA-256 of the one file, or of the list of several files' names and hashes."""
+        """The SHA-256 of the one file, of the archive, or of the list of several files' names and hashes."""
+        stored = self._inputs.files.stored
+        if stored is not None and len(self._inputs.files.entries) > 1:
+            if self._whole is None:
+                self._whole = await self._in_thread(partial(sha256, stored, self._is_cancelled.is_set))
+            return self._whole
         hashes = await self.hashes()
         if len(hashes) == 1 and hashes[0] is not None:
             return hashes[0]

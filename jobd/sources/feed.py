@@ -111,6 +111,8 @@ class Feed:
             return self._ends_alone()
         if self._break is not None:
             raise self._break
+        if self._files.defect is not None:
+            raise self._files.defect
         return None
 
     def give_up(self, batch: RecordBatch, error: JobFailed) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from jobd.errors import SourceChanged
+from jobd.errors import SourceChanged, SourceError
 from jobd.model.files import FileEntry
 from jobd.sources.options import Limits
+from jobd.sources.packing.archive import open_archive
 from jobd.sources.places.listing import list_local
-from jobd.sources.places.local import open_file
+from jobd.sources.places.local import local_path, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from jobd.sources.packing.archive import Archive
     from jobd.sources.stream import SourceFile, StoredFile
 
 
@@ -27,9 +29,15 @@ class Places:
 
 
 class Files(Protocol):
-    """The files of a source; each is opened when its turn comes."""
+    """The files of a source; each is opened when its turn comes.
+
+    ``stored`` is the one file that all of them are, or lie in, where there is one. ``defect`` is what breaks the
+    list off: an error to be raised behind the last of them.
+    """
 
     entries: Sequence[FileEntry]
+    stored: StoredFile | None
+    defect: SourceError | None
 
     def open(self, place: int) -> SourceFile:
         """The file at this place in ``entries``, counted from 0."""
@@ -43,7 +51,10 @@ class Files(Protocol):
 class OneFile:
     """A source of one file, which is open already."""
 
+    defect: SourceError | None = None
+
     def __init__(self, file: StoredFile) -> None:
+        self.stored: StoredFile | None = file
         self._file = file
         self.entries: Sequence[FileEntry] = [FileEntry(file.name, file.size_bytes, file.modified_ns)]
 
@@ -74,6 +85,9 @@ class _Lent:
 class LocalFiles:
     """Files of local directories, opened one by one."""
 
+    stored: StoredFile | None = None
+    defect: SourceError | None = None
+
     def __init__(self, entries: Sequence[FileEntry], places: Places) -> None:
         self.entries = entries
         self._places = places
@@ -94,6 +108,38 @@ class LocalFiles:
         """None is kept open."""
 
 
+class ArchiveFiles:
+    """The members of an archive, those among them that are never read."""
+
+    def __init__(self, archive: Archive, file: StoredFile, listed: Sequence[FileEntry] | None) -> None:
+        self.stored: StoredFile | None = file
+        self.defect = archive.defect
+        self._archive = archive
+        self._refusals = dict(archive.refused)
+        members = {entry.name: (entry, place) for place, entry in enumerate(archive.entries)}
+        self._places = {name: place for name, (_, place) in members.items()}
+        refused = [FileEntry(name, 0, 0) for name in self._refusals]
+        self.entries: Sequence[FileEntry] = sorted([*archive.entries, *refused])
+        if not self.entries and self.defect is None:
+            raise SourceError(f"{file.name} is an archive without files", code="source_empty")
+        if listed is not None and [entry[:2] for entry in listed] != [entry[:2] for entry in self.entries]:
+            raise SourceChanged(
+                f"{file.name} has changed: it does not hold the files that it held when the job listed them. "
+                "Put the same file back and retry, or submit a new job"
+            )
+
+    def open(self, place: int) -> SourceFile:
+        """The member; raises SourceError for one that is never read, and says why."""
+        name = self.entries[place].name
+        if name in self._refusals:
+            raise SourceError(f"{name}: {self._refusals[name]}", code="source_forbidden")
+        return self._archive.open(self._places[name])
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+
+
 def open_files(
     source: str,
     places: Places,
@@ -108,11 +154,25 @@ def open_files(
     Raises SourceError where there are none or they may not be read, SourceChanged where they are others by now.
     """
     limits = limits or Limits()
-    if stored is not None:
-        return OneFile(stored)
-    if listed is not None and len(listed) > 1:
-        return LocalFiles(listed, places)
-    entries = list_local(source, places.roots, places.root_limits, limits.files)
-    if entries is not None:
-        return LocalFiles(entries if listed is None else listed, places)
-    return OneFile(open_file(source, places.roots, places.root_limits))
+    if stored is None:
+        if listed is None:
+            entries: Sequence[FileEntry] | None = list_local(
+                source, places.roots, places.root_limits, limits.files
+            )
+        else:  # what the source would name by now does not matter
+            entries = listed if _are_apart(source, listed) else None
+        if entries is not None:
+            return LocalFiles(entries, places)
+        stored = open_file(source, places.roots, places.root_limits)
+    try:
+        archive = open_archive(stored, limits)
+        return OneFile(stored) if archive is None else ArchiveFiles(archive, stored, listed)
+    except BaseException:
+        stored.close()
+        raise
+
+
+def _are_apart(source: str, listed: Sequence[FileEntry]) -> bool:
+    """Whether the files that were listed are neither the source itself nor members of it."""
+    path = str(local_path(source))
+    return not listed[0].name.startswith(f"{path}!/") and listed[0].name != path

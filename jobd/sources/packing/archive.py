@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobd.errors import SourceError
 from jobd.sources.packing.detect import detect_compression
-from jobd.sources.packing.members import Archive, FileEntry
+from jobd.sources.packing.members import Archive
 from jobd.sources.packing.tar import PlainFile, TarArchive, UnpackedFile
 from jobd.sources.packing.tar_headers import BLOCK_BYTES, is_tar
 from jobd.sources.packing.zip import ZipArchive
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jobd.sources.options import Limits
     from jobd.sources.stream import StoredFile
 
-__all__ = ["Archive", "FileEntry", "is_workbook", "open_archive"]
+__all__ = ["Archive", "is_workbook", "open_archive"]
 
 _OOXML, _OPEN_DOCUMENT = "[Content_Types].xml", "META-INF/manifest.xml"
 _PARTS = ("xl/", "word/", "ppt/")

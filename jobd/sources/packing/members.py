@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from jobd.errors import SourceError
+from jobd.model.files import FileEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from jobd.sources.packing.tar_headers import tar_headers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jobd.model.files import FileEntry
     from jobd.sources.options import Limits
-    from jobd.sources.packing.members import FileEntry
     from jobd.sources.packing.tar_headers import TarHeader
     from jobd.sources.stream import SourceFile, StoredFile
 

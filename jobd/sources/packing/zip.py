@@ -13,8 +13,8 @@ from jobd.sources.packing.zip_members import METHODS, STORED, ZipMember
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobd.model.files import FileEntry
     from jobd.sources.options import Limits
-    from jobd.sources.packing.members import FileEntry
     from jobd.sources.packing.zip_directory import ZipRecord
     from jobd.sources.stream import SourceFile, StoredFile
 
