@@ -113,6 +113,8 @@ def _refuse_binary(sample: bytes, name: str) -> None:
     for magic, what in _UNREADABLE:
         if sample.startswith(magic):
             raise SourceError(f"{name} is {what}, which cannot be read yet", code="format_undetectable")
+    if sample[257:262] == b"ustar":
+        raise SourceError(f"{name} is a tar archive{_WITHIN}, which cannot be read", code="format_undetectable")
     head = sample[: 1 << 16]
     if head.count(0) * 10 > len(head):
         raise SourceError(
