@@ -7,8 +7,9 @@ import lzma
 import sys
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
+from jobd.sources.packing.decoder import Damaged
 from jobd.sources.packing.inflater import Inflater
 
 if sys.version_info >= (3, 14):
@@ -19,53 +20,14 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jobd.sources.packing.decoder import Decoder
+
 DECODER_MEMORY_BYTES = 128 << 20  # what decoding may hold: xz -9 needs half of it, zstd --ultra -22 just this
 _ZSTD_WINDOW_LOG_MAX = 27
 
 
-class Damaged(Exception):
-    """What is packed is not what was promised."""
-
-
 DECODING_ERRORS = (zlib.error, OSError, lzma.LZMAError, zstd.ZstdError, Damaged)
 _MEMORY_WORDS = ("memory usage limit", "too much memory")
-
-
-class Decoder(Protocol):
-    """Decodes one member (gzip), stream (bzip2, xz) or frame (zstd), as the standard library's decoders do."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the member ended."""
-        ...
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether nothing more comes out before something goes in."""
-        ...
-
-    @property
-    def unused_data(self) -> bytes:
-        """What was fed and lies behind the member's end."""
-        ...
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        """At most ``max_length`` bytes; ``data`` is taken in whole."""
-        ...
-
-
-@runtime_checkable
-class KeepableDecoder(Decoder, Protocol):
-    """A decoder whose state may be kept, to go on from there another time."""
-
-    @property
-    def unread_bytes(self) -> int:
-        """How many bytes that were fed are still to be decoded."""
-        ...
-
-    def kept(self) -> KeepableDecoder | None:
-        """A copy in the present state, which is to be fed the unread bytes again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

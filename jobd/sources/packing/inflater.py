@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from jobd.sources.packing.decoder import KeepableDecoder
+
 if TYPE_CHECKING:
     from zlib import _Decompress
 
 
-class Inflater:
+class Inflater(KeepableDecoder):
     """Inflates one member; ``window`` is zlib's word for its frame and its size."""
 
     def __init__(self, window: int) -> None:

@@ -56,9 +56,10 @@ class Listing(Generic[Place]):
         """Take a regular file, or what has a ``problem``; raises when there are too many."""
         if not path.startswith("/"):
             path = "/".join(part for part in path.split("/") if part not in {"", "."})
-        if is_left_out(path):
+        bad_name = name_problem(path)
+        if bad_name is None and is_left_out(path):
             return
-        problem = problem or name_problem(path)
+        problem = bad_name or problem
         self._names_bytes += min(len(path), _PATH_BYTES_MAX)
         if problem is None:
             self._found.append((path, size_bytes, modified_ns, place))

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from jobd.sources.packing.codec import KeepableDecoder
+    from jobd.sources.packing.decoder import KeepableDecoder
 
 _POINTS_MAX = 16
 _SPACING_BYTES = 4 << 20

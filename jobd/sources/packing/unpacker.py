@@ -8,14 +8,15 @@ from jobd.errors import SourceError
 from jobd.sources.packing.codec import (
     DECODER_MEMORY_BYTES,
     DECODING_ERRORS,
-    KeepableDecoder,
     is_about_memory,
 )
+from jobd.sources.packing.decoder import KeepableDecoder
 from jobd.sources.packing.points import Point
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
-    from jobd.sources.packing.codec import Codec, Decoder
+    from jobd.sources.packing.codec import Codec
+    from jobd.sources.packing.decoder import Decoder
     from jobd.sources.stream import SourceFile
 
 PACKED_BYTES = READ_BYTES // 4  # what is read at once

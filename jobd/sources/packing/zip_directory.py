@@ -69,12 +69,17 @@ class ZipDirectory:
         size = self._file.size_bytes
         tail_position = max(0, size - _END.size - _COMMENT_BYTES_MAX)
         tail = self._file.read(tail_position, size - tail_position)
-        at = tail.rfind(b"PK\x05\x06")
-        while at >= 0:
-            end = tail[at : at + _END.size]
-            if len(end) == _END.size and at + _END.size + int.from_bytes(end[-2:], "little") <= len(tail):
-                return tail_position + at, end
-            at = tail.rfind(b"PK\x05\x06", 0, at)
+        ends: dict[int, int] = {}  # by how many bytes stand behind its comment: none, if it is what it seems
+        at = tail.find(b"PK\x05\x06")
+        while 0 <= at <= len(tail) - _END.size:
+            comment_at = at + _END.size
+            behind = len(tail) - comment_at - int.from_bytes(tail[comment_at - 2 : comment_at], "little")
+            if behind >= 0:
+                ends[behind] = at
+            at = tail.find(b"PK\x05\x06", at + 1)
+        if ends:
+            at = ends[min(ends)]
+            return tail_position + at, tail[at : at + _END.size]
         raise SourceError(
             f"{self._file.name} is a zip archive without its end, where its directory lies. "
             "Send the whole archive and retry",

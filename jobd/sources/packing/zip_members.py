@@ -12,12 +12,11 @@ from jobd.errors import SourceError
 from jobd.sources.packing.codec import (
     DECODER_MEMORY_BYTES,
     Codec,
-    Damaged,
-    KeepableDecoder,
     inflater,
     xz_decoder,
     zstd_decoder,
 )
+from jobd.sources.packing.decoder import Damaged, KeepableDecoder
 from jobd.sources.packing.packed import PackedStream
 from jobd.sources.packing.span import Span
 from jobd.sources.packing.zip_directory import LOCAL_HEADER
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobd.sources.options import Limits
-    from jobd.sources.packing.codec import Decoder
+    from jobd.sources.packing.decoder import Decoder
     from jobd.sources.packing.zip_directory import ZipRecord
     from jobd.sources.stream import StoredFile, Stream
 
@@ -37,9 +36,9 @@ _SHORTER = "is shorter than the archive says"
 _ALTERED = "does not have the checksum that the archive states"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ZipMember:
-    """A member as a file; its local header is read when its bytes are asked for."""
+    """A member as a file; its local header is read once, when its bytes are asked for."""
 
     name: str
     size_bytes: int
@@ -47,10 +46,11 @@ class ZipMember:
     archive: StoredFile
     record: ZipRecord
     limits: Limits
+    _span: Span | None = None
 
     def stream(self) -> Stream:
         """Its bytes from their start."""
-        packed = self._packed()
+        packed = self._span = self._span or self._packed()
         if self.record.method == STORED:
             return StoredStream(packed, self.record)
         name, begin = METHODS[self.record.method]
@@ -103,7 +103,7 @@ class StoredStream(PlainStream):
         return StoredStream(self._span, self._record)
 
 
-class CheckedDecoder:
+class CheckedDecoder(KeepableDecoder):
     """Holds what is decoded against size and checksum; what is wrong breaks behind the last byte."""
 
     def __init__(self, decoder: Decoder, size_bytes: int, checksum: int) -> None:

@@ -93,10 +93,8 @@ def test_a_break_within_a_block_costs_not_one_byte_before_it(size: int) -> None:
     assert drained(unpack(HeldFile(damaged), "zstd")) == (content, "source_corrupt")
 
 
-@codecs
+@pytest.mark.parametrize("codec", ["gzip", "zstd", "bzip2", "xz"])
 def test_a_wrong_checksum_is_told_behind_the_last_record(opened: Callable[..., Source], codec: str) -> None:
-    if codec == "lzma":
-        return  # it has none
     pack = PACKERS[codec]
     if codec == "zstd":
         broken = bytearray(zstd.compress(LINES, options={zstd.CompressionParameter.checksum_flag: 1}))
