@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.errors import SourceError
+from jobd.model.files import FileEntry
 from jobd.sources import Limits, ReadOptions
 from jobd.sources.open import open_stored
 from jobd.sources.packing import tar
-from jobd.sources.packing.archive import Archive, FileEntry, open_archive
+from jobd.sources.packing.archive import Archive, open_archive
 from tests.support.packing import PACKERS, HeldFile, drained, noise, tarred
 
 if TYPE_CHECKING:
