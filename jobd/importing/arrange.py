@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobd.importing.nulls import NullRule, NullWords, null_records, null_rule, with_null_rule
+from jobd.importing.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jobd.importing.mapping import FieldMapping
+    from jobd.importing.objections import Objections
     from jobd.importing.target import Target
+    from jobd.importing.values import FieldForms
     from jobd.sources import CopyDialect, RecordBatch
 
 _PIECE_RECORDS = 2500
@@ -25,18 +28,22 @@ _PIECE_RECORDS = 2500
 class Arranger:
     """Arranges the batches of one source for one mapping."""
 
-    def __init__(self, target: Target, mapping: FieldMapping, words: NullWords, dialect: CopyDialect) -> None:
+    def __init__(
+        self, target: Target, mapping: FieldMapping, words: NullWords, forms: FieldForms, dialect: CopyDialect
+    ) -> None:
         self._target = target
         self.mapping = mapping
         self._words = words
         self._rule = null_rule(words, dialect)
+        self._values = Values(forms, dialect, self._rule.word if self._rule else "")
         self._positions = [each.position for each in mapping.fields]
         self._constants = _constants_prefix(mapping, dialect, self._rule)
 
     def arrange(self, batch: RecordBatch) -> ArrangedBatch:
         """The batch, ready to be sent."""
-        mapped = batch.keep_columns(self._positions)
-        ready, rule = with_null_rule(mapped, self.mapping, self._words, self._rule)
+        mapped = self._values.trimmed(batch.keep_columns(self._positions))
+        worded, rule = with_null_rule(mapped, self.mapping, self._words, self._rule)
+        ready, objections = self._values.read(worded, rule)
         constants = (
             self._constants if self._rule is not None else _constants_prefix(self.mapping, batch.dialect, rule)
         )
@@ -46,20 +53,27 @@ class Arranger:
             is_needed = column in self.mapping.key or self._target.refuses_null(column)
             if is_needed and len(ready):
                 nulls[null_records(ready, place, rule, is_text=column.is_text)] = True
-        arranged = ArrangedBatch(batch=ready, original=batch, null=rule, constants=constants, lacking=nulls)
+        nulls[list(objections)] = True
+        arranged = ArrangedBatch(
+            batch=ready, original=batch, null=rule, constants=constants, lacking=nulls, objections=objections
+        )
         _ = arranged.sent  # made here, in the reader's thread
         return arranged
 
 
 @dataclass(frozen=True)
 class ArrangedBatch:
-    """Records by their place ``i`` among those that the reader took; ``lacking[i]``: it has a null too many."""
+    """Records by their place ``i`` among those that the reader took.
+
+    ``lacking[i]``: it has a null too many, or one of the ``objections`` is to it.
+    """
 
     batch: RecordBatch
     original: RecordBatch
     null: NullRule
     constants: bytes
     lacking: NDArray[np.bool_]
+    objections: Objections
 
     def __len__(self) -> int:
         return len(self.batch)

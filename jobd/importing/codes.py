@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobd.errors import JobFailed, TargetChanged, TargetError
+from jobd.importing.objections import UNREADABLE
 from jobd.model.row_error import ErrorType
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 # Codes of records that the reader refuses (ragged, undecodable …) are in ``jobd.sources``.
 MEANINGS: Mapping[str, str] = {
-    "invalid_value": "the value is not one of the column's type",
+    "invalid_value": "the value is not one of the column's type, or not written as the options say",
     "out_of_range": "the value is too large or too small for the column's type",
     "too_long": "the text is longer than the column's type allows",
     "null_not_allowed": "the column is NOT NULL and the field is null",
@@ -44,6 +45,7 @@ _BY_SQLSTATE: Mapping[str, tuple[ErrorType, str]] = {
     "42501": (ErrorType.VALIDATION, "row_security"),
     "44000": (ErrorType.VALIDATION, "check_violation"),
     "exists": (ErrorType.DUPLICATE, "already_exists"),
+    UNREADABLE: (ErrorType.VALIDATION, "invalid_value"),
 }
 _BY_CLASS: Mapping[str, tuple[ErrorType, str]] = {
     "22": (ErrorType.VALIDATION, "invalid_value"),
@@ -71,7 +73,7 @@ def is_about_a_row(error: asyncpg.PostgresError, *, has_row_security: bool) -> b
 
 
 def classify(sqlstate: str) -> tuple[ErrorType, str]:
-    """The type and the code of a row error that the database reported."""
+    """The type and the code of a row error that the database, or a rule of jobd's own, reported."""
     return _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2]) or (ErrorType.SYSTEM, "refused")
 
 

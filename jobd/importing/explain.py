@@ -22,12 +22,12 @@ async def explain(work: Work, numbers: Sequence[int]) -> set[int]:
         return set()
     await work.execute(work.plan.statements.create_texts)
     unreadable = await copy_texts(work, sorted(numbers))
-    return unreadable | await explain_texts(work)
+    return unreadable | await explain_texts(work, [number for number in numbers if number not in unreadable])
 
 
-async def explain_texts(work: Work) -> set[int]:
-    """Refuse the records in the text table that have a bad field, and say which they are."""
-    return work.refusals.refuse_values(await _bad_fields(work))
+async def explain_texts(work: Work, numbers: Sequence[int]) -> set[int]:
+    """Refuse the records in the text table, which are these, that have a bad field, and say which they are."""
+    return work.refusals.refuse_values(await _bad_fields(work), numbers)
 
 
 async def _bad_fields(work: Work) -> list[asyncpg.Record]:

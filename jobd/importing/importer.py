@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.nulls import NullWords
     from jobd.importing.target import Target
+    from jobd.importing.values import FieldForms
     from jobd.model.options import OnConflict
     from jobd.sources import CopyDialect, RecordBatch
 
@@ -40,6 +41,7 @@ class Importer:
         *,
         on_conflict: OnConflict,
         words: NullWords,
+        forms: FieldForms,
         dialect: CopyDialect,
         drop_on_commit: bool = False,
     ) -> None:
@@ -54,7 +56,8 @@ class Importer:
             signature_of(mapping.columns),
         )
         self.course = Course.at_start(self.plan, is_target_empty=False)
-        self._arranger = Arranger(target, mapping, words, dialect)
+        self._arranger = Arranger(target, mapping, words, forms, dialect)
+        self._places = forms.places
 
     def begin_with(self, *, is_target_empty: bool) -> None:
         """Choose the first batch's way."""
@@ -77,7 +80,7 @@ class Importer:
 
         Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
         """
-        refusals = Refusals(self.plan.target, self.plan.mapping, arranged)
+        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._places)
         work = Work(connection, self.plan, arranged, refusals, Tally())
         try:
             await self._write(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobd.errors import TargetError
+from jobd.importing.field_forms import field_forms
 from jobd.importing.importer import Importer
 from jobd.importing.mapping import is_own, map_fields
 from jobd.importing.names import TargetNames, normal
@@ -56,6 +57,7 @@ class Importers:
             mapping,
             on_conflict=self._options.on_conflict,
             words=null_words(self._options, mapping, is_json=layout.names_fields),
+            forms=field_forms(self._options, mapping, is_json=layout.names_fields),
             dialect=layout.dialect,
             drop_on_commit=self._drop_on_commit,
         )

@@ -6,13 +6,13 @@ rewritten, in bulk: a null becomes the unquoted empty field, and an empty field 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.errors import OptionError
-from jobd.importing.names import normal
+from jobd.importing.rewrite import with_fields
+from jobd.importing.stated import stated_by_field
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,19 +46,12 @@ class NullWords:
 
 def null_words(options: ImportOptions, mapping: FieldMapping, *, is_json: bool) -> NullWords:
     """The words of each mapped field. A null of JSON is always null; words stand for texts equal to them."""
-    stated = options.null_values
-    by_form = {} if isinstance(stated, tuple) else {normal(name): words for name, words in stated.items()}
-    found = []
-    known = set()
-    for each in mapping.fields:
-        forms = (normal(each.source_name), normal(each.column.name))
-        known |= set(forms)
-        general = stated if isinstance(stated, tuple) else ("",)
-        words = next((by_form[form] for form in forms if form in by_form), general)
+    stated = stated_by_field("null_values", options.null_values, mapping, options)
+    found: list[tuple[str, ...]] = []
+    for place in range(len(mapping.fields)):
+        words = stated.at(place)
+        words = ("",) if words is None else words
         found.append(("", *(word for word in words if word)) if is_json else words)
-    strange = sorted(set(by_form) - known)
-    if strange:
-        raise OptionError(f"option null_values names {', '.join(strange)}, which is no column of the file")
     return NullWords(by_place=tuple(found), are_quoted_too=is_json)
 
 
@@ -135,30 +128,6 @@ def _rewritten(batch: RecordBatch, mapping: FieldMapping, words: NullWords) -> R
             if words.are_quoted_too:
                 quoted = quote + word.replace(quote, quote * 2) + quote
                 change[batch.fields_equal(place, quoted.encode(codec)), place] = 1
-    return _spliced(batch, change, pair)
-
-
-def _spliced(batch: RecordBatch, change: NDArray[np.int8], pair: bytes) -> RecordBatch:
     records, places = np.nonzero(change)
-    if not len(records):
-        return batch
-    starts = np.column_stack([batch.column_starts(place) for place in range(change.shape[1])])
-    old_starts, old_ends = starts[records, places], batch.field_ends[records, places].astype(np.int64)
     texts = [b"", b"", pair]
-    pieces: list[bytes] = []
-    position = 0
-    for start, end, kind in zip(
-        old_starts.tolist(), old_ends.tolist(), change[records, places].tolist(), strict=True
-    ):
-        pieces += (batch.data[position:start], texts[kind])
-        position = end
-    pieces.append(batch.data[position:])
-    grown = np.zeros(change.shape, np.int64)
-    grown[records, places] = np.where(change[records, places] == 2, len(pair), 0) - (old_ends - old_starts)
-    moved = np.cumsum(grown.ravel()).reshape(grown.shape)
-    return replace(
-        batch,
-        data=b"".join(pieces),
-        ends=batch.ends + moved[:, -1],
-        field_ends=(batch.field_ends + moved).astype(np.int32),
-    )
+    return with_fields(batch, records, places, [texts[kind] for kind in change[records, places].tolist()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from jobd.model.row_error import RAW_DATA_CHARACTERS_MAX, REJECT_BYTES_MAX, Erro
 from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    import asyncpg
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.mapping import FieldMapping
@@ -27,10 +25,15 @@ T = TypeVar("T")
 class Refusals:
     """The refused records of one batch, by their number in it."""
 
-    def __init__(self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch) -> None:
+    def __init__(
+        self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch, rewritten: Collection[int] = ()
+    ) -> None:
         self._target = target
         self._mapping = mapping
         self._arranged = arranged
+        self._first_field = len(mapping.columns) - len(mapping.fields)
+        # Columns whose fields PostgreSQL may have been shown written otherwise than in the file.
+        self._rewritten = frozenset(place + self._first_field for place in rewritten)
         self._errors: dict[int, list[RowError]] = {}
 
     def __len__(self) -> int:
@@ -48,14 +51,17 @@ class Refusals:
         """Start again: what was refused so far is undone with its savepoint."""
         self._errors.clear()
 
-    def refuse_values(self, rows: Iterable[asyncpg.Record]) -> set[int]:
+    def refuse_values(self, rows: Iterable[Any], numbers: Iterable[int]) -> set[int]:
         """Fields whose type refuses their value, or that are null and may not be: the rows of ``explain``.
 
-        There may be tens of thousands, so this is written to be fast.
+        Beside them what is objected to in the records ``numbers``. There may be tens of thousands, so this is
+        written to be fast.
         """
-        numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
+        if self._arranged.objections:
+            rows = self._with_objections(rows, numbers)
+        row_numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
         fields = [self._field_name(column.name) for column in self._mapping.columns]
-        errors, file_of = self._errors, self._arranged.original.file_of
+        errors, rewritten, file_of = self._errors, self._rewritten, self._arranged.original.file_of
         found: set[int] = set()
         nulls: dict[int, tuple[str, str]] = {}
         for number, place, message, sqlstate, value in rows:
@@ -63,23 +69,37 @@ class Refusals:
             raw = value
             if value is None:
                 code, message = nulls.get(place) or nulls.setdefault(place, self._null(place))  # noqa: PLW2901
+            if value is None or place in rewritten:
                 raw = self._value(number, self._mapping.columns[place].name)
+                raw = raw and raw[:RAW_DATA_CHARACTERS_MAX]
+            state = sqlstate if len(sqlstate) == 5 else None
             found.add(number)
             errors.setdefault(number, []).append(
                 RowError(
-                    numbers[number],
+                    row_numbers[number],
                     lines[number],
                     kind,
                     code,
                     message,
                     fields[place],
                     file_of(number),
-                    sqlstate,
+                    state,
                     None,
                     raw,
                 )
             )
         return found
+
+    def _with_objections(self, rows: Iterable[Any], numbers: Iterable[int]) -> list[Any]:
+        """The rows of ``explain`` and the objections, which go before PostgreSQL's own where a field has both."""
+        objected = {
+            (number, self._first_field + each.place): each
+            for number in numbers
+            for each in self._arranged.objections.to(number)
+        }
+        merged = [row for row in rows if (row[0], row[1]) not in objected]
+        merged += [(*at, each.message, each.reason, "") for at, each in objected.items()]
+        return sorted(merged, key=itemgetter(0, 1))
 
     def _null(self, place: int) -> tuple[str, str]:
         column = self._mapping.columns[place]

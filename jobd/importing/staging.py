@@ -56,5 +56,5 @@ async def _by_texts(work: Work, numbers: list[int] | None = None) -> None:
     await work.execute(work.plan.statements.create_texts)
     await work.execute(work.plan.statements.clear_texts)
     bad = await copy_texts(work, everything)
-    bad |= await explain_texts(work)
+    bad |= await explain_texts(work, [number for number in everything if number not in bad])
     work.staged += await work.execute(work.plan.statements.convert_texts, sorted(bad))

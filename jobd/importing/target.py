@@ -26,7 +26,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
-    """One column. ``quoted_name``, ``type_name`` and ``equality`` are SQL as PostgreSQL printed it."""
+    """One column. ``quoted_name``, ``type_name`` and ``equality`` are SQL as PostgreSQL printed it.
+
+    ``base_type`` is what the type is beneath its domains, without a modifier; ``element_type`` that of an array.
+    """
 
     attnum: int
     name: str
@@ -35,6 +38,9 @@ class TargetColumn:
     type_oid: int
     type_modifier: int
     is_text: bool
+    base_type: str
+    is_composite: bool
+    element_type: str | None
     is_not_null: bool
     refuses_null: bool
     has_default: bool

@@ -56,6 +56,10 @@ select
     format_type(a.atttypid, a.atttypmod) as type_name,
     a.atttypid as type_oid, a.atttypmod as type_modifier,
     t.typcategory = 'S' as is_text,
+    format_type(t.oid, null) as base_type, t.typtype = 'c' as is_composite,
+    case when t.typcategory = 'A' and t.typelem <> 0 and t.oid not in ('int2vector'::regtype, 'oidvector'::regtype)
+        then format_type(t.typelem, null)
+    end as element_type,
     a.attnotnull as is_not_null,
     b.refuses_null,
     a.atthasdef or a.attidentity <> '' or b.has_default as has_default,

@@ -66,7 +66,7 @@ async def _failure(
         (["id,first name", "1,a"], {"constants": {"id": 1}}, "option_invalid", ["filled more than once"]),
         (["id,first name", "1,a"], {"constants": {"born": "x"}}, "option_invalid", ["invalid input syntax"]),
         (["id,born", "1,"], {"constants": {"First Name": None}}, "option_invalid", ["must not be null"]),
-        (["id,first name", "1,a"], {"trim": True}, "option_not_built", ["trim"]),
+        (["id,first name", "1,a"], {"on_missing": "x"}, "option_not_built", ["on_missing"]),
         (["id,first name", "1,a"], {"batch_size": "x"}, "option_invalid", ["batch_size"]),
         (["1,a,2000-01-01,5,6"], {"header": False}, "unknown_column", ["takes 3"]),
         (["1,a"], {"header": False, "columns": {"a": "id"}}, "option_invalid", ["names none"]),
