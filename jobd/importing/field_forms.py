@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobd.errors import OptionError
 from jobd.importing.forms.booleans import BOOLEAN_TYPE, BooleanForm
+from jobd.importing.forms.dates import DATE_KINDS, date_form
 from jobd.importing.forms.form import trimmed
 from jobd.importing.forms.numbers import NUMBER_TYPES, WHOLE_TYPES, NumberForm
 from jobd.importing.stated import Stated, stated_by_field
@@ -48,6 +49,7 @@ class _Choice:
         self._decimal = self._stated("decimal", options.decimal, NUMBER_TYPES, "number")
         self._thousands = self._stated("thousands", options.thousands, NUMBER_TYPES, "number")
         self._true = self._stated("true_values", options.true_values, boolean, "boolean")
+        self._date_format = self._stated("date_format", options.date_format, DATE_KINDS, "date or time")
         self._false = self._stated("false_values", options.false_values, boolean, "boolean")
 
     def form(self, place: int, each: MappedField) -> Form | None:
@@ -61,6 +63,11 @@ class _Choice:
             true, false = self._true.at(place), self._false.at(place)
             if true is not None or false is not None:
                 return BooleanForm(true, false, is_json=self._is_json)
+        kind = DATE_KINDS.get(each.column.base_type)
+        date_format = self._date_format.at(place)
+        if kind is not None and date_format is not None:
+            is_named = place in self._date_format.by_place
+            return date_form(date_format, kind, each.column.name, is_named=is_named)
         return None
 
     def _stated(self, name: str, value: PerColumn[T] | None, types: Collection[str], kind: str) -> Stated[T]:

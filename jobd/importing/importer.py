@@ -18,6 +18,7 @@ from jobd.importing.row_statements import RowStatements
 from jobd.importing.staged import bring_in_staged
 from jobd.importing.statements import Statements
 from jobd.importing.target import require_unchanged, signature_of
+from jobd.importing.time_zone import set_time_zone
 from jobd.importing.work import Plan, Work
 from jobd.model.tally import Tally
 
@@ -43,6 +44,7 @@ class Importer:
         words: NullWords,
         forms: FieldForms,
         dialect: CopyDialect,
+        time_zone: str | None = None,
         drop_on_commit: bool = False,
     ) -> None:
         # The token is random, since code of the submitter's may run on the connection before the table is made.
@@ -58,6 +60,7 @@ class Importer:
         self.course = Course.at_start(self.plan, is_target_empty=False)
         self._arranger = Arranger(target, mapping, words, forms, dialect)
         self._places = forms.places
+        self._time_zone = time_zone
 
     def begin_with(self, *, is_target_empty: bool) -> None:
         """Choose the first batch's way."""
@@ -83,6 +86,8 @@ class Importer:
         refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._places)
         work = Work(connection, self.plan, arranged, refusals, Tally())
         try:
+            if self._time_zone is not None:
+                await set_time_zone(connection, self._time_zone)
             await self._write(work)
             mapping = self.plan.mapping
             await require_unchanged(

@@ -24,9 +24,12 @@ LAYOUTS_MAX = 32
 class Importers:
     """Made as they are needed; those that were not needed for the longest time are forgotten."""
 
-    def __init__(self, target: Target, options: ImportOptions, *, drop_on_commit: bool) -> None:
+    def __init__(
+        self, target: Target, options: ImportOptions, *, time_zone: str | None, drop_on_commit: bool
+    ) -> None:
         self.target = target
         self._options = options
+        self._time_zone = time_zone
         self._drop_on_commit = drop_on_commit
         self._made: dict[Layout, Importer] = {}
 
@@ -59,6 +62,7 @@ class Importers:
             words=null_words(self._options, mapping, is_json=layout.names_fields),
             forms=field_forms(self._options, mapping, is_json=layout.names_fields),
             dialect=layout.dialect,
+            time_zone=self._time_zone,
             drop_on_commit=self._drop_on_commit,
         )
         if self._made:

@@ -12,6 +12,7 @@ from jobd.errors import OptionError, TargetChanged, TargetError
 from jobd.importing.importers import Importers
 from jobd.importing.statements import INPUT_ERROR_SINCE, reading
 from jobd.importing.target import require_unchanged, resolve
+from jobd.importing.time_zone import known_time_zone, set_time_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,11 @@ async def prepare(
         raise
     if frozen is not None:
         target, options = _as_frozen(frozen, target, options)
-    importers = Importers(target, options, drop_on_commit=drop_on_commit)
+    time_zone = None
+    if options.time_zone is not None:
+        time_zone = await known_time_zone(connection, options.time_zone)
+        await set_time_zone(connection, time_zone)
+    importers = Importers(target, options, time_zone=time_zone, drop_on_commit=drop_on_commit)
     first = importers.of(layout)
     plan = first.plan
     await _require_valid_constants(connection, target, plan.mapping)

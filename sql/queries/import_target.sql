@@ -207,3 +207,15 @@ left join pg_attribute a on a.attrelid = $2::oid and a.attnum = u.attnum and not
 -- name: import_input_error
 -- Why a value is not one of a type; PostgreSQL 16 and later.
 select message, sql_error_code as sqlstate from pg_input_error_info($1, $2);
+
+-- name: import_time_zone
+-- The server's name of a time zone, whatever the case; reads all its files, so it is asked only where one is stated.
+select name from pg_timezone_names where lower(name) = lower($1::text);
+
+-- name: import_time_zone_names
+-- What may have been meant by an unknown name.
+select name from pg_timezone_names where name not like 'posix/%' order by name;
+
+-- name: import_set_time_zone
+-- In which zone a time without one is, until the transaction ends.
+select set_config('TimeZone', $1::text, true);

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 
 from jobd.errors import OptionError
 from jobd.importing.forms.booleans import BooleanForm
+from jobd.importing.forms.date_pattern import Kind
+from jobd.importing.forms.dates import date_form
 from jobd.importing.forms.form import Unreadable, trimmed
 from jobd.importing.forms.numbers import NumberForm
 from jobd.importing.nulls import NullRule
@@ -214,3 +219,136 @@ def test_a_list_that_is_not_stated_is_that_of_postgresql_without_the_other_s_wor
     assert form("off", False) == "false"
     with pytest.raises(Unreadable):
         form("t", False)
+
+
+# --- dates
+
+
+def _read(pattern: str, text: str, kind: Kind = Kind.BOTH) -> str | None:
+    form = date_form(pattern, kind, "at", is_named=True)
+    assert form is not None
+    try:
+        return form(text, False)
+    except Unreadable:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("DD.MM.YYYY", "31.12.2024", "2024-12-31"),
+        ("DD.MM.YYYY", " 1.2.2024 ", "2024-02-01"),
+        ("dd.mm.yyyy", "01.02.2024", "2024-02-01"),
+        ("MM/DD/YY", "02/28/69", "1969-02-28"),
+        ("MM/DD/YY", "02/29/68", "2068-02-29"),
+        ("YYYYMMDD", "20240102", "2024-01-02"),
+        ("DD-Mon-YYYY", "03-SEP-2024", "2024-09-03"),
+        ("DD-Mon-YYYY", "03-sept-2024", "2024-09-03"),
+        ("Day, DD Month YYYY", "Freitag, 5 January 2024", "2024-01-05"),
+        ("Month DD, YYYY", "may  5,\N{NO-BREAK SPACE}2024", "2024-05-05"),
+        ('YYYY-MM-DD"T"HH24:MI:SS', "2024-01-02T03:04:05", "2024-01-02T03:04:05"),
+        ("YYYY-MM-DDTHH24:MI:SS.USZ", "2024-01-02T03:04:05.25Z", "2024-01-02T03:04:05.25+00"),
+        ("YYYY-MM-DD HH24:MI:SS.MS", "2024-01-02 3:04:05.5", "2024-01-02T03:04:05.5"),
+        ("YYYYMMDDHH24MISS", "20240102030405", "2024-01-02T03:04:05"),
+        ("DD.MM.YYYY HH12:MI AM", "01.02.2024 12:30 am", "2024-02-01T00:30:00"),
+        ("DD.MM.YYYY HH:MI PM", "01.02.2024 12:30\N{NARROW NO-BREAK SPACE}P.M.", "2024-02-01T12:30:00"),
+        ("DD.MM.YYYY HH24:MI", "01.02.2024 24:00", "2024-02-01T24:00:00"),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-02 03:04 Europe/Berlin", "2024-01-02T03:04:00 Europe/Berlin"),
+        ("YYYY-MM-DD HH24:MI OF", "2024-01-02 03:04 +0530", "2024-01-02T03:04:00+0530"),
+        ("YYYY-MM-DD HH24:MITZH:TZM", "2024-01-02 03:04-03:30", "2024-01-02T03:04:00-03:30"),
+        ('"am" DD.MM.YYYY "um" HH24 "Uhr"', "Am 1.2.2024 um 7 Uhr", "2024-02-01T07:00:00"),
+        ("%d/%m/%Y %H:%M", "5/6/2024 7:08", "2024-06-05T07:08:00"),
+        ("%a %b %d %H:%M:%S %z %Y", "Thu Jan 04 10:00:00 +0000 2024", "2024-01-04T10:00:00+0000"),
+        ("%Y-%m-%dT%H:%M:%S.%f%z", "2024-01-02T03:04:05.123456Z", "2024-01-02T03:04:05.123456+00"),
+        ("%F %T", "2024-01-02 03:04:05", "2024-01-02T03:04:05"),
+        ("%I:%M %p, %B %-d, %Y", "1:05 pm, March 7, 2024", "2024-03-07T13:05:00"),
+        ("DD.MM.YYYY | YYYY-MM-DD", "2024-01-02", "2024-01-02"),
+        ("DD/MM/YYYY | MM/DD/YYYY", "12/31/2024", "2024-12-31"),
+        ("epoch", "1700000000", "2023-11-14T22:13:20+00"),
+        ("epoch", "-1.5", "1969-12-31T23:59:58.500000+00"),
+        ("EPOCH_MS", "1700000000123", "2023-11-14T22:13:20.123000+00"),
+        # What could be something else is nothing.
+        ("DD.MM.YYYY", "31.02.2024", None),
+        ("DD.MM.YYYY", "31.12.24", None),
+        ("DD.MM.YYYY", "31.12.2024 10:00", None),
+        ("DD.MM.YYYY", "1.1.0000", None),
+        ("DD.MM.YYYY", "٣١.١٢.٢٠٢٤", None),
+        ("YYYYMMDD", "2024102", None),
+        ("YYYY-MM-DD", "2024-13-01", None),
+        ("DD-Mon-YYYY", "03-September-2024", None),
+        ("DD.MM.YYYY HH12:MI AM", "01.02.2024 13:30 PM", None),
+        ("DD.MM.YYYY HH24:MI", "01.02.2024 24:01", None),
+        ("DD.MM.YYYY HH24:MI", "01.02.2024 10:60", None),
+        ("YYYY-MM-DD HH24:MI OF", "2024-01-02 03:04 +530", None),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-02 03:04 GMT+2", None),
+        ("epoch", "soon", None),
+        ("epoch", "1e40", None),
+        ("epoch", "999999999999999999", None),
+        ("DD.MM.YYYY", "", None),
+    ],
+)
+def test_dates_are_read_by_their_pattern_or_refused(pattern: str, text: str, expected: str | None) -> None:
+    assert _read(pattern, text) == expected
+
+
+def test_a_column_takes_the_part_that_its_type_has() -> None:
+    pattern, text = "DD.MM.YYYY HH24:MI:SS.MSTZH", "01.02.2024 03:04:05.6+02"
+    assert _read(pattern, text, Kind.DATE) == "2024-02-01"
+    assert _read(pattern, text, Kind.TIME) == "03:04:05.6+02"
+    assert _read("epoch", "86400", Kind.DATE) == "1970-01-02"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("dd.MM.yyyy HH:mm", "month twice; minutes are MI"),
+        ("YYYY-MM-DD HH:MI", "HH24"),
+        ("YYYY-MM-DD HH24:MI AM", "HH24"),
+        ("%d.%m.%Y %I:%M", "%I and %p"),
+        ("YYYY-MM-DD MI", "no hour"),
+        ("YYYY-MM-DD HH24:SS", "no minute"),
+        ("YYYY-MM-DD HH24:MI.MS", "no second"),
+        ("DDD YYYY", "'D'"),
+        ("IYYY-MM-DD", "'IYYY'"),
+        ("YYYY-MM-DD Uhr", "'Uhr'"),
+        ("%Q", "%Q"),
+        ("%d.%m.%", "in the middle"),
+        ("...", "no part"),
+        ("DD.MM.", "lacks the year"),
+        ("HH24:MI", "lacks the day, month, year"),
+        ("YYYY-MM-DD HH24TZM", "TZM without TZH"),
+    ],
+)
+def test_a_pattern_that_cannot_be_meant_is_refused(pattern: str, words: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(words)):
+        date_form(pattern, Kind.BOTH, "at", is_named=True)
+
+
+def test_an_option_for_all_columns_is_for_those_that_it_fits() -> None:
+    assert date_form("HH24:MI | DD.MM.YYYY", Kind.DATE, "day", is_named=False) is not None
+    assert date_form("DD.MM.YYYY", Kind.TIME, "at", is_named=False) is None
+    with pytest.raises(OptionError, match="'epoch' lacks the time without a date, which column at needs"):
+        date_form("epoch", Kind.TIME, "at", is_named=True)
+
+
+def test_a_hostile_date_is_refused_at_once() -> None:
+    assert _read("Day Month DD YYYY", "a" * 1_000_000) is None
+    assert _read("DayMonDayYYYYDD", "jan" * 66) is None
+
+
+@given(
+    st.datetimes(),
+    st.sampled_from(
+        [
+            ("DD.MM.YYYY HH24:MI:SS,US", "{0.day}.{0.month:02}.{0.year:04} {0:%H:%M:%S},{0:%f}"),
+            ("YYYYMMDDHH24MISSUS", "{0.year:04}{0:%m%d%H%M%S%f}"),
+            ("Mon DD YYYY HH12:MI:SS.US AM", "{0:%b %d} {0.year:04} {0:%I:%M:%S.%f %p}"),
+            ("%A, %d. %B %Y %H:%M:%S.%f", "{0:%A, %d. %B} {0.year:04} {0:%H:%M:%S.%f}"),
+        ]
+    ),
+)
+def test_a_time_written_by_a_pattern_comes_back(moment: datetime, style: tuple[str, str]) -> None:
+    pattern, template = style
+    written = _read(pattern, template.format(moment))
+    assert written is not None
+    assert datetime.fromisoformat(written) == moment
