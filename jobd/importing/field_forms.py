@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from jobd.errors import OptionError
+from jobd.importing.candidates import brackets, json_like, strings, surrounded
+from jobd.importing.forms.arrays import JSON_TYPES, ArrayForm
 from jobd.importing.forms.booleans import BOOLEAN_TYPE, BooleanForm
 from jobd.importing.forms.dates import DATE_KINDS, date_form
 from jobd.importing.forms.form import trimmed
+from jobd.importing.forms.json_text import CompositeForm, json_string
 from jobd.importing.forms.numbers import NUMBER_TYPES, WHOLE_TYPES, NumberForm
 from jobd.importing.stated import Stated, stated_by_field
-from jobd.importing.values import FieldForm, FieldForms, surrounded
+from jobd.importing.values import FieldForm, FieldForms
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from jobd.importing.candidates import Candidates
     from jobd.importing.forms.form import Form
     from jobd.importing.mapping import FieldMapping, MappedField
+    from jobd.importing.target import TargetColumn
     from jobd.model.option_values import PerColumn
     from jobd.model.options import ImportOptions
 
@@ -32,10 +37,23 @@ def field_forms(options: ImportOptions, mapping: FieldMapping, *, is_json: bool)
         is_text = each.column.is_text
         if trim.at(place):
             before.append(FieldForm(place=place, form=trimmed, is_text=is_text, candidates=surrounded))
-        form = choice.form(place, each)
+        form, candidates = choice.form(place, each), None
+        if form is None:
+            form, candidates = _by_type(each.column, is_json=is_json)
         if form is not None:
-            after.append(FieldForm(place=place, form=form, is_text=is_text))
+            after.append(FieldForm(place=place, form=form, is_text=is_text, candidates=candidates))
     return FieldForms(before=tuple(before), after=tuple(after))
+
+
+def _by_type(column: TargetColumn, *, is_json: bool) -> tuple[Form | None, Candidates | None]:
+    """The form that a column's type alone asks for."""
+    if column.element_type is not None:
+        return ArrayForm(column.element_type), brackets
+    if column.is_composite:
+        return CompositeForm(column.type_name), json_like
+    if is_json and column.base_type in JSON_TYPES:
+        return json_string, strings
+    return None, None
 
 
 class _Choice:

@@ -19,14 +19,13 @@ from jobd.importing.rewrite import as_field, with_fields
 from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from jobd.importing.candidates import Candidates
     from jobd.importing.nulls import NullRule
     from jobd.sources import CopyDialect, RecordBatch
-
-    Candidates = Callable[[RecordBatch, int], NDArray[np.int64]]
 
 # Values that are remembered, of all columns together; as a rule a column has few different ones. Longer ones are
 # read each time.
@@ -157,41 +156,3 @@ class Values:
             known = _Remembered(form.form, self.dialect, None if is_before else self.null_word)
             self._remembered[is_before, form.place] = known
         return known
-
-
-def surrounded(batch: RecordBatch, place: int) -> NDArray[np.int64]:
-    """A candidates function: fields that may have blanks around them, also inside quotes."""
-    return _by_edges(batch, place, _MAY_BE_BLANK, _MAY_BE_BLANK)
-
-
-def _by_edges(
-    batch: RecordBatch, place: int, firsts: NDArray[np.bool_], lasts: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Records whose field begins or ends with one of these bytes, quotes not counted."""
-    starts = batch.column_starts(place)
-    ends = batch.field_ends[:, place].astype(np.int64)
-    filled = np.flatnonzero(ends > starts)
-    if not len(filled):
-        return filled
-    array = np.frombuffer(batch.data, np.uint8)
-    starts, ends = starts[filled], ends[filled]
-    quote = ord(batch.dialect.quote)
-    first, last = array[starts], array[ends - 1]
-    inner_first = array[np.minimum(starts + 1, ends - 1)]
-    inner_last = array[np.maximum(ends - 2, starts)]
-    found = np.where(first == quote, firsts[inner_first], firsts[first])
-    found |= np.where(last == quote, lasts[inner_last], lasts[last])
-    # A quote after a quote may stand for itself, or for nothing: such a field is looked at.
-    found |= (first == quote) & (inner_first == quote) & (ends - starts > 2)
-    return filled[found]
-
-
-def _blank_bytes() -> NDArray[np.bool_]:
-    """Bytes that a blank may begin or end with, in any of the codecs."""
-    table = np.zeros(256, np.bool_)
-    table[[byte for byte in range(128) if chr(byte).isspace()]] = True
-    table[128:] = True
-    return table
-
-
-_MAY_BE_BLANK = _blank_bytes()

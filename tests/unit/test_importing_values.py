@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobd.errors import OptionError
+from jobd.importing.candidates import surrounded
 from jobd.importing.forms.booleans import BooleanForm
 from jobd.importing.forms.date_pattern import Kind
 from jobd.importing.forms.dates import date_form
@@ -16,7 +17,7 @@ from jobd.importing.forms.form import Unreadable, trimmed
 from jobd.importing.forms.numbers import NumberForm
 from jobd.importing.nulls import NullRule
 from jobd.importing.rewrite import as_field, with_fields
-from jobd.importing.values import FieldForm, FieldForms, Values, surrounded
+from jobd.importing.values import FieldForm, FieldForms, Values
 from jobd.model.cursor import Cursor
 from jobd.sources import CopyDialect, RecordBatch
 from jobd.sources.records import decode_field
