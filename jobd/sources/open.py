@@ -11,6 +11,7 @@ from jobd.sources.formats.csv_open import open_csv, reopen_csv
 from jobd.sources.formats.encodings import POSTGRES_NAMES
 from jobd.sources.formats.json_open import open_json_lines, reopen_json_lines
 from jobd.sources.formats.probe import Probe
+from jobd.sources.formats.text_open import needs_utf8, open_text, reopen_text
 from jobd.sources.formats.transcode import TranscodedStream
 from jobd.sources.formats.window import Window
 from jobd.sources.options import ReadOptions
@@ -62,9 +63,11 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
     encoding = detect.detect_encoding(sample, options)
     probe = _probe(file, raw, sample, encoding, is_transcoded=encoding.codec not in POSTGRES_NAMES)
     kind = detect.detect_format(probe.text, file.name, options)
-    if kind != "csv" and probe.codec != "utf-8":  # JSON's escapes are resolved here, to UTF-8
+    # JSON's escapes are resolved here, to UTF-8; patterns know nothing else either.
+    is_utf8 = needs_utf8(options) if kind == "text" else kind != "csv"
+    if is_utf8 and probe.codec != "utf-8":
         probe = _probe(file, raw, sample, encoding, is_transcoded=True)
-    records: Format = open_csv(probe, options) if kind == "csv" else open_json_lines(probe, options)
+    records = _open_format(kind, probe, options)
     return Source(
         file,
         probe.stream,
@@ -93,12 +96,21 @@ def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptio
         raise SourceChanged(
             f"{file.name} has changed: its beginning is not what it was when the job first started"
         )
-    records: Format
+    return Source(file, stream, _reopen_format(detected, options, codec), dict(detected))
+
+
+def _open_format(kind: str, probe: Probe, options: ReadOptions) -> Format:
+    if kind == "csv":
+        return open_csv(probe, options)
+    return open_text(probe, options) if kind == "text" else open_json_lines(probe, options)
+
+
+def _reopen_format(detected: Mapping[str, Any], options: ReadOptions, codec: str) -> Format:
     if detected["format"] == "csv":
-        records = reopen_csv(detected, options, codec)
-    else:
-        records = reopen_json_lines(detected, options)
-    return Source(file, stream, records, dict(detected))
+        return reopen_csv(detected, options, codec)
+    if detected["format"] == "text":
+        return reopen_text(detected, options, codec)
+    return reopen_json_lines(detected, options)
 
 
 def _probe(

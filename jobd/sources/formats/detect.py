@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SAMPLE_BYTES = 1 << 18
 _SHARE_MIN = 0.1
+_DATED = re.compile(rb"\[\s*[0-9tfn-]")  # how lines of logs begin, and hardly any JSON
+_SHARE_OF_TABLE = 0.8  # of the lines that a delimiter divides alike in a table that is called .txt
 _DELIMITERS = ",;\t|"
 _SAMPLE_RECORDS = 200
 _BOMS = (
@@ -50,7 +52,15 @@ _UNREADABLE = (
     (b"\xd0\xcf\x11\xe0", "an old office document"),
 )
 _PACKED_SUFFIXES = {".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lzma"}
-_NAMES = {".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_NAMES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".log": "text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +85,17 @@ def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
 
 
 def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
-    """``csv`` or ``jsonl``; raises where it is neither, or cannot be told."""
+    """``csv``, ``jsonl`` or ``text``; raises where it is none of them, or cannot be told."""
     if options.source_type is not None:
-        if options.source_type not in {"csv", "jsonl"}:
+        if options.source_type not in {"csv", "jsonl", "text"}:
             raise OptionError(
-                f"source_type: {options.source_type} cannot be read yet, only csv and jsonl",
+                f"source_type: {options.source_type} cannot be read yet, only csv, jsonl and text",
                 code="option_unsupported",
             )
         return options.source_type
     _refuse_binary(sample, name)
+    if options.pattern is not None or options.separator is not None:
+        return "text"
     text = sample.lstrip(b" \t\r\n")
     if not text:
         raise SourceError(f"{name} holds nothing but blank lines", code="format_undetectable")
@@ -94,11 +106,13 @@ def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
             return "jsonl"
         if named == "jsonl" and (rest or not _is_beginning_of_json(text)):
             return "jsonl"
-        if named is None and _is_beginning_of_json(text):
+        if _is_beginning_of_json(text) and (named is None or (named == "text" and not _DATED.match(text))):
             raise SourceError(
                 f"{name} is JSON, but not one object per line; JSON documents cannot be read yet",
                 code="format_undetectable",
             )
+    if named == "text":
+        return "csv" if _states_csv(options) or _is_divided(sample, options) else "text"
     return named or "csv"
 
 
@@ -107,6 +121,19 @@ def _named(name: str) -> str | None:
     if suffixes and suffixes[-1] in _PACKED_SUFFIXES:
         suffixes.pop()
     return _NAMES.get(suffixes[-1]) if suffixes else None
+
+
+def _states_csv(options: ReadOptions) -> bool:
+    stated = (options.delimiter, options.quote, options.escape, options.comment)
+    return any(each is not None for each in stated) or options.header is not True or options.skip_rows > 0
+
+
+def _is_divided(sample: bytes, options: ReadOptions) -> bool:
+    """Whether one delimiter divides nearly all of the first lines alike; commas in prose do not."""
+    whole = sample[: sample.rfind(b"\n") + 1] or sample + b"\n"
+    shape = detect_shape(whole, options, is_whole=True)
+    _, share, columns = _fit(whole, shape, is_whole=True)
+    return columns > 1 and share >= _SHARE_OF_TABLE
 
 
 def _refuse_binary(sample: bytes, name: str) -> None:

@@ -27,7 +27,19 @@ def undecodable(codec: str) -> tuple[str, str]:
 
 def too_long(limit: int) -> tuple[str, str]:
     """Longer, or of more parts, than may be held in memory."""
-    return "record_too_long", f"is longer than {limit} bytes, or has more parts than fit"
+    return "record_too_long", (
+        f"is longer than JOBD_RECORD_BYTES_MAX allows ({limit} bytes), or has more parts than fit"
+    )
+
+
+def too_long_for_pattern(limit: int) -> tuple[str, str]:
+    """So long that the pattern would take too much time over it."""
+    return "record_too_long", f"is longer than {limit} bytes, which is the most for so complicated a pattern"
+
+
+def no_match() -> tuple[str, str]:
+    """Text of another form."""
+    return "no_match", "does not match the pattern"
 
 
 def unterminated_quote() -> tuple[str, str]:
