@@ -123,6 +123,9 @@ def divided(text: str, separator: str) -> list[str]:
     st.sampled_from([None, r"(?P<a>a)(?P<b>.)?", r"(?P<x>[^-]+)"]),
     st.sampled_from([5, 12, 1 << 20]),
 )
+@example(b"x" * 20 + b"\n---\nb\n---\r\n" + b"y" * 21 + b"-----\nz\n---\nc", "---\n", None, 5)
+@example(b"x" * 20 + b"\r\n\r\n" + b"y" * 22 + b"\n\nc", "\n\n", None, 5)
+@example(b"x" * 20 + b"%%%%b", "%%", None, 5)
 @example(b"a\n" * 9 + b"-" * 20 + b"\n\n\n\n---\n\r\n---", "---\n", None, 5)
 @settings(max_examples=600, deadline=None)
 def test_batches_windows_and_restarts_do_not_matter(
