@@ -51,16 +51,15 @@ class Importers:
             return False  # it may mean several columns
 
     def _make(self, layout: Layout) -> Importer:
-        # Records that name their fields are never taken by position, even where none has any.
-        is_named = bool(layout.header) or layout.names_fields
+        is_named = bool(layout.header)
         mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
         _require_privileges(self.target, mapping, self._options)
         importer = Importer(
             self.target,
             mapping,
             on_conflict=self._options.on_conflict,
-            words=null_words(self._options, mapping, is_json=layout.names_fields),
-            forms=field_forms(self._options, mapping, is_json=layout.names_fields),
+            words=null_words(self._options, mapping, is_json=layout.quotes_texts),
+            forms=field_forms(self._options, mapping, is_json=layout.quotes_texts),
             dialect=layout.dialect,
             time_zone=self._time_zone,
             drop_on_commit=self._drop_on_commit,

@@ -19,9 +19,8 @@ __all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", 
 
 NOT_BUILT = frozenset(
     {
-        "on_missing", "delete_when",
-        "update_columns", "blank", "track_changes", "provenance", "schema", "similar", "comment", "skip_rows", "rest",
-        "records_path", "pattern", "separator", "atomic",
+        "on_missing", "delete_when", "update_columns", "blank", "track_changes", "provenance", "schema", "similar",
+        "comment", "skip_rows", "rest", "records_path", "atomic",
     }
 )  # fmt: skip
 

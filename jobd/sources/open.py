@@ -14,6 +14,10 @@ from jobd.sources.formats.probe import Probe
 from jobd.sources.formats.text_open import needs_utf8, open_text, reopen_text
 from jobd.sources.formats.transcode import TranscodedStream
 from jobd.sources.formats.window import Window
+from jobd.sources.formats.workbook import COMPRESSION as WORKBOOK
+from jobd.sources.formats.workbook import open_workbook
+from jobd.sources.formats.workbook_format import open_sheet, reopen_sheet
+from jobd.sources.formats.workbook_kind import is_workbook
 from jobd.sources.options import ReadOptions
 from jobd.sources.packing.detect import detect_compression, unpack
 from jobd.sources.places.local import open_file
@@ -55,6 +59,8 @@ def open_stored(file: SourceFile, options: ReadOptions, detected: Mapping[str, A
 
 
 def _detected(file: SourceFile, options: ReadOptions) -> Source:
+    if options.source_type in {None, "xlsx"} and is_workbook(file):
+        return _sheet(file, options)
     compression = detect_compression(file)
     raw = unpack(file, compression, options.limits)
     sample = _sample(raw, detect.SAMPLE_BYTES)
@@ -83,16 +89,41 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
     )
 
 
+def _sheet(file: SourceFile, options: ReadOptions) -> Source:
+    """A sheet of a workbook, whose text has neither an encoding nor a dialect to be guessed."""
+    stream, details = open_workbook(file, options)
+    sample = _sample(stream, detect.SAMPLE_BYTES)
+    is_whole = len(sample) < detect.SAMPLE_BYTES
+    probe = Probe(name=file.name, stream=stream, text=sample, is_whole=is_whole, bom_bytes=0, codec="utf-8")
+    records = open_sheet(probe, options)
+    return Source(
+        file,
+        stream,
+        records,
+        {
+            "format": "xlsx",
+            "compression": WORKBOOK,
+            "encoding": "utf-8",
+            "is_transcoded": False,
+            **details,
+            **records.frozen(),
+            "head_hash": _head_hash(stream, records.data_position),
+        },
+    )
+
+
 def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptions) -> Source:
     """The source read in the way that was decided at the first start."""
     codec = detected["encoding"]
-    stream = unpack(file, detected["compression"], options.limits)
+    compression = WORKBOOK if detected["compression"] == WORKBOOK else detect_compression(file)
+    if compression == WORKBOOK:
+        stream, _ = open_workbook(file, options, sheet=detected["sheet"])
+    else:
+        stream = unpack(file, detected["compression"], options.limits)
     if detected["is_transcoded"]:
         stream, codec = TranscodedStream(stream, codec), "utf-8"
     position = int(detected["data_position"])
-    if detect_compression(file) != detected["compression"] or (
-        _head_hash(stream, position) != detected["head_hash"]
-    ):
+    if compression != detected["compression"] or _head_hash(stream, position) != detected["head_hash"]:
         raise SourceChanged(
             f"{file.name} has changed: its beginning is not what it was when the job first started"
         )
@@ -108,6 +139,8 @@ def _open_format(kind: str, probe: Probe, options: ReadOptions) -> Format:
 def _reopen_format(detected: Mapping[str, Any], options: ReadOptions, codec: str) -> Format:
     if detected["format"] == "csv":
         return reopen_csv(detected, options, codec)
+    if detected["format"] == "xlsx":
+        return reopen_sheet(detected, options)
     if detected["format"] == "text":
         return reopen_text(detected, options, codec)
     return reopen_json_lines(detected, options)

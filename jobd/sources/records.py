@@ -119,7 +119,7 @@ class Layout(NamedTuple):
     dialect: CopyDialect
     header: tuple[str, ...]
     column_count: int
-    names_fields: bool
+    quotes_texts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +129,8 @@ class RecordBatch:
     ``ends[i]`` is the offset in ``data`` behind record i's line end, ``rows[i]`` its number in the file (from 1),
     ``lines[i]`` the physical line it starts on (from 1), ``field_ends[i, j]`` the offset where field j's delimiter
     or line end stands. Records that were refused are in none of them, but take their row numbers.
-    ``header`` names the fields; empty where the source does not. ``names_fields``: each record does (JSON).
-    ``raw`` None: ``data`` is the source's own text.
+    ``header`` names the fields; empty where the source does not. ``quotes_texts``: every text stands in quotes,
+    so that they say nothing. ``raw`` None: ``data`` is the source's own text.
     What is derived from a batch (fewer records, fewer columns) keeps the ``spans``, ``header`` and ``raw`` of the
     batch as it was read.
     """
@@ -143,7 +143,7 @@ class RecordBatch:
     dialect: CopyDialect
     cursor: Cursor
     header: tuple[str, ...] = ()
-    names_fields: bool = False
+    quotes_texts: bool = False
     raw: RawText | None = None
     spans: tuple[FileSpan, ...] = ()
     ended: tuple[FileEnd, ...] = ()  # files that ended without a record here; they are in none of the spans
@@ -171,7 +171,7 @@ class RecordBatch:
     @property
     def layout(self) -> Layout:
         """What batches must share to be one: how they are written, and their fields."""
-        return Layout(self.dialect, self.header, self.field_ends.shape[1], self.names_fields)
+        return Layout(self.dialect, self.header, self.field_ends.shape[1], self.quotes_texts)
 
     def file_of(self, index: int) -> str:
         """The name of the file that a record is of."""

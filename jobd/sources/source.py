@@ -68,6 +68,11 @@ class Source:
         return self.detected["format"] in {"json", "jsonl"}
 
     @property
+    def _quotes_texts(self) -> bool:
+        """Whether quotes say nothing, as every text stands in them: only in CSV is it the file that puts them."""
+        return bool(self.detected["format"] != "csv")
+
+    @property
     def column_count(self) -> int:
         """Fields of each record."""
         return self._format.column_count
@@ -138,7 +143,7 @@ class Source:
             records,
             stream,
             cursor or self.start(),
-            names_fields=self.names_fields,
+            quotes_texts=self._quotes_texts,
             accepts=accepts,
             verified=verified,
         )
@@ -147,7 +152,7 @@ class Source:
     def layout(self) -> Layout:
         """What the first batch will be like."""
         header = tuple(self._format.header)
-        return Layout(self.dialect, header, self.column_count, self.names_fields)
+        return Layout(self.dialect, header, self.column_count, self._quotes_texts)
 
     def batches(
         self, cursor: Cursor | None, max_rows: int, max_bytes: int, accepts: Accepts = accepts_nothing
@@ -213,11 +218,11 @@ class BatchReader:
         stream: Stream,
         cursor: Cursor,
         *,
-        names_fields: bool = False,
+        quotes_texts: bool = False,
         accepts: Accepts = accepts_nothing,
         verified: bytes = b"",
     ) -> None:
-        self._names_fields = names_fields
+        self._quotes_texts = quotes_texts
         self._name = name
         self._format = records
         self._stream = stream
@@ -339,7 +344,7 @@ class BatchReader:
             dialect=self._format.dialect,
             cursor=self._cursor,
             header=tuple(self._format.header),
-            names_fields=self._names_fields,
+            quotes_texts=self._quotes_texts,
             raw=_raw_text(pieces),
             spans=(span,),
             refused=refused,

@@ -41,8 +41,8 @@ with known (name, is_built, meaning) as (
     ('ragged', false, 'CSV: error, pad or truncate'),
     ('rest', false, 'CSV: a column for surplus values'),
     ('records_path', false, 'JSON: where the records are'),
-    ('pattern', false, 'text: a pattern with named groups'),
-    ('separator', false, 'text: what separates records')
+    ('pattern', true, 'text: a pattern with named groups'),
+    ('separator', true, 'text: what separates records')
 ),
 gone as (
     delete from jobd.option o where not exists (select from known k where k.name = o.name)

@@ -86,6 +86,11 @@ def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
 
 def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
     """``csv``, ``jsonl`` or ``text``; raises where it is none of them, or cannot be told."""
+    if options.source_type == "xlsx":
+        raise SourceError(
+            f"{name} is no workbook (xlsx, xlsb, xls or ods), as source_type says it is",
+            code="format_undetectable",
+        )
     if options.source_type is not None:
         if options.source_type not in {"csv", "jsonl", "text"}:
             raise OptionError(

@@ -179,7 +179,6 @@ def test_a_gzip_of_nothing_is_empty(opened: Callable[..., Source]) -> None:
         {"delimiter": "\n"},
         {"encoding": "klingon"},
         {"encoding": "base64"},
-        {"source_type": "xlsx"},
         {"header": -1},
     ],
 )
