@@ -42,6 +42,8 @@ async def portrait(database: Database, job: Job) -> RenderableType:
         parts += [Text(), indented(_files(files, job))]
     if job.error_code or job.error_message:
         parts += [Text(), indented(error_text(job.error_code, job.error_message))]
+    if job.job_type is JobType.VALIDATION and job.result and job.result.get("rows"):
+        parts += [Text(), indented(_preview(job.result["rows"]))]
     if job.error_count:
         groups = await database.fetch("cli_error_groups", job.id)
         parts += [Text(), indented(_groups(groups))]
@@ -121,12 +123,18 @@ def _particulars(job: Job) -> Table:
             f"of {job.duplicate_of}: the same content; --force imports it again" if job.duplicate_of else None,
         ),
         ("worker", job.worker_id),
-        ("result", _json(job.result) if job.job_type is not JobType.IMPORT else None),
+        ("result", _json(job.result) if job.job_type in {JobType.EXPORT, JobType.PROCESSING} else None),
         ("cancelled", job.cancellation_reason),
     ):
         if value:
             lines.add_row(name, str(value))
     return lines
+
+
+def _preview(rows: Sequence[Mapping[str, Any]]) -> Group:
+    """The first rows as they would land, a line each."""
+    lines = [cut(orjson.dumps(row).decode()) for row in rows]
+    return Group(Text("The first rows would be:", style="bright_black"), *lines)
 
 
 def _files(files: Sequence[Mapping[str, Any]], job: Job) -> Table:

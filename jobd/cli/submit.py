@@ -18,7 +18,7 @@ from jobd.cli.screen import complaints, print_json, screen
 from jobd.cli.summary import next_step
 from jobd.cli.watch import watch_until_ended
 from jobd.model.job import Job
-from jobd.model.status import Priority
+from jobd.model.status import JobType, Priority
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://|blob:", re.IGNORECASE)
 UPLOAD_BYTES_MAX = 512 << 20
@@ -46,6 +46,10 @@ def submit(
     on_conflict: Annotated[
         OnConflict | None, typer.Option("--on-conflict", help="What to do with rows that exist. [default: update]")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Find out what an import would do, row by row, and keep nothing of it."),
+    ] = False,
     upload: Annotated[
         bool,
         typer.Option("--upload", "-u", help="Send the bytes along, for a daemon that cannot read this disk."),
@@ -86,6 +90,7 @@ def submit(
                 place,
                 target,
                 filename=Path(file).name if upload else None,
+                job_type=JobType.VALIDATION if dry_run else JobType.IMPORT,
                 options=options,
                 queue=queue,
                 priority=priority,

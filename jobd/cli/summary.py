@@ -9,7 +9,7 @@ from rich.text import Text
 from jobd.cli.figures import count, duration, rate
 from jobd.cli.progress import name_of
 from jobd.cli.screen import status_text
-from jobd.model.status import JobStatus
+from jobd.model.status import JobStatus, JobType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,8 @@ def next_step(command: str, why: str) -> Text:
 def _counts(row: Mapping[str, Any]) -> Text | None:
     if not row["processed_rows"] and row["status"] != JobStatus.COMPLETED:
         return None
-    text = Text(f"{count(row['processed_rows'])} rows: ") if row["processed_rows"] else Text("no rows")
+    would_be = "would be " if row["job_type"] == JobType.VALIDATION else ""
+    text = Text(f"{count(row['processed_rows'])} rows: {would_be}") if row["processed_rows"] else Text("no rows")
     parts = [Text(f"{count(row[f'items_{way}'])} {way}") for way in WAYS if row[f"items_{way}"]]
     if row["error_count"]:
         parts.append(Text(f"{count(row['error_count'])} refused", style="yellow"))
