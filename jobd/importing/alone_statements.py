@@ -30,10 +30,10 @@ class AloneStatements:
 
     @cached_property
     def create_outcomes(self) -> str:
-        """Where ``one_by_one`` writes down what became of rows; the totals in a row without number."""
+        """Where ``one_by_one`` writes down what became of rows: those taken as lists, in a row without number."""
         return (
             f"create temporary table if not exists {self._all.outcomes} (number int, sqlstate text, message text, "
-            f"constraint_name text, column_name text, added int, updated int, unchanged int, skipped int) "
+            f"constraint_name text, column_name text, added int[], updated int[], unchanged int[], skipped int[]) "
             f"{self._all.ending}"
         )
 
@@ -58,10 +58,10 @@ class AloneStatements:
                 said text;
                 rule text;
                 field text;
-                added int := 0;
-                updated int := 0;
-                unchanged int := 0;
-                skipped int := 0;
+                added int[] := '{{}}';
+                updated int[] := '{{}}';
+                unchanged int[] := '{{}}';
+                skipped int[] := '{{}}';
             begin
                 for s in
                     select * from {self._all.typed} where {NUMBER} = any ('{{{listed}}}'::int[]) order by {NUMBER}
@@ -106,7 +106,11 @@ class AloneStatements:
         insert = f"""
             insert into {self._target.quoted_name} ({", ".join(names)}) overriding system value values ({values});
             get diagnostics touched = row_count;
-            if touched = 0 then skipped := skipped + 1; else added := added + 1; end if;
+            if touched = 0 then
+                skipped := array_append(skipped, s.{NUMBER});
+            else
+                added := array_append(added, s.{NUMBER});
+            end if;
         """
         if not self._all.mapping.key:
             return insert
@@ -123,11 +127,11 @@ class AloneStatements:
     def _existing_row(self) -> str:
         match self._all.on_conflict:
             case OnConflict.SKIP:
-                return "skipped := skipped + 1;"
+                return f"skipped := array_append(skipped, s.{NUMBER});"
             case OnConflict.ERROR:
                 return f"insert into {self._all.outcomes} (number, sqlstate) values (s.{NUMBER}, 'exists');"
             case OnConflict.UPDATE if not self._all.updated_columns:
-                return "unchanged := unchanged + 1;"
+                return f"unchanged := array_append(unchanged, s.{NUMBER});"
             case _:
                 sets = ", ".join(
                     f"{each.quoted_name} = s.{each.quoted_name}" for each in self._all.updated_columns
@@ -137,14 +141,14 @@ class AloneStatements:
                         update {self._target.quoted_name} t set {sets} where {self._all.matches};
                         get diagnostics touched = row_count;
                         if touched > 0 then
-                            updated := updated + 1;
+                            updated := array_append(updated, s.{NUMBER});
                         elsif {self._has_policies} then
                             insert into {self._all.outcomes} (number, sqlstate, message) values
                                 (s.{NUMBER}, '42501', 'row-level security does not let this row be updated');
                         else
-                            skipped := skipped + 1;
+                            skipped := array_append(skipped, s.{NUMBER});
                         end if;
                     else
-                        unchanged := unchanged + 1;
+                        unchanged := array_append(unchanged, s.{NUMBER});
                     end if;
                 """

@@ -66,9 +66,10 @@ class Course:
             found = work.found_violations
             left = course.careful_for if found else course.careful_for - 1
             course = replace(course, careful_for=left)
-        existing = work.tally.updated + work.tally.unchanged + work.tally.skipped
-        if work.tally.success_count:
-            course = replace(course, are_mostly_new=existing * 10 < work.tally.success_count)
+        tally = work.tally
+        if tally.success_count:
+            existing = tally.success_count - tally.added
+            course = replace(course, are_mostly_new=existing * 10 < tally.success_count)
         return course
 
     def _without_direct(self) -> Course:

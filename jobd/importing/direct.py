@@ -7,7 +7,6 @@ is refused undoes the copy, and the batch takes the staged way.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -16,6 +15,7 @@ import numpy as np
 from jobd.db.copy import copy_in
 from jobd.importing.codes import is_about_a_row
 from jobd.importing.explain import explain
+from jobd.importing.fates import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,9 @@ async def bring_in_directly(work: Work) -> None:
         explained = await explain(work, [*blamed, *np.flatnonzero(work.arranged.lacking).tolist()])
         if not explained.issuperset(blamed):
             raise TakeStagedWay("unexplained")
-    work.tally = replace(work.tally, added=work.tally.added + copied, skipped=work.tally.skipped + missing)
+    taken = work.left()
+    work.settle(taken[:copied], Fate.ADDED)
+    work.settle(taken[copied:], Fate.SKIPPED)
     work.blamed = len(blamed)
 
 

@@ -7,11 +7,13 @@ form uses MERGE, which races with concurrent inserts, nor ``xmax``, which partit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from jobd.importing.fates import Fate
 from jobd.model.options import OnConflict
-from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,20 +40,20 @@ class Classified:
 
     new: list[int]
     found: list[int]
-    unchanged: int
 
 
-async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bool, may_repeat: bool) -> Tally:
+async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bool, may_repeat: bool) -> None:
     """Bring in staged rows, all of them or those named, as a set.
 
     Raises RowRefusal when the database refuses one of them, Repeated when several are of one key, Unsettled when
     they cannot be taken as a set. Nothing is done then.
     """
-    if work.plan.mapping.key and are_mostly_new and (added := await _add_if_new(work, numbers)) is not None:
-        return Tally(added=added)
+    if not work.plan.mapping.key:
+        await _add_all(work, numbers)
+        return
+    if are_mostly_new and await _add_if_new(work, numbers):
+        return
     async with work.savepoint("jobd_merge"):
-        if not work.plan.mapping.key:
-            return await _add_all(work, numbers)
         seen: int | None = None
         for _look in range(LOOKS_MAX):
             classified = await classify(work, numbers)
@@ -59,10 +61,28 @@ async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bo
                 await _require_independent(work, numbers, classified, may_repeat=may_repeat)
             is_settled = len(classified.new) == seen
             seen = len(classified.new)
-            tally = await _write(work, classified, expects_gaps=is_settled)
-            if tally is not None:
-                return tally
-        raise Unsettled("other sessions keep changing the same rows")
+            dropped = await _write(work, classified, expects_gaps=is_settled)
+            if dropped is not None:
+                break
+        else:
+            raise Unsettled("other sessions keep changing the same rows")
+    _settle(work, numbers, classified, dropped)
+
+
+def _settle(work: Work, numbers: Sequence[int] | None, classified: Classified, dropped: Sequence[int]) -> None:
+    mode = work.plan.statements.on_conflict
+    others = np.zeros(len(work.fates), np.bool_)
+    others[work.chosen(numbers)] = True
+    others[classified.new] = False
+    others[classified.found] = False
+    work.settle(np.flatnonzero(others), Fate.UNCHANGED)
+    work.settle(classified.new, Fate.ADDED)
+    work.settle(dropped, Fate.SKIPPED)
+    if mode is OnConflict.ERROR:
+        for number in classified.found:
+            work.refusals.refuse_row(number, "exists")
+    else:
+        work.settle(classified.found, Fate.SKIPPED if mode is OnConflict.SKIP else Fate.UPDATED)
 
 
 async def _require_independent(
@@ -98,9 +118,7 @@ async def classify(work: Work, numbers: Sequence[int] | None) -> Classified:
         await work.scan()
         row = (await work.fetch(statements.classify(is_part=False, is_span=True), *span))[0]
         await work.probe()
-    new, found = row["new_rows"], row["found_rows"]
-    count = work.staged if numbers is None else len(numbers)
-    return Classified(new, found, count - len(new) - len(found))
+    return Classified(row["new_rows"], row["found_rows"])
 
 
 async def _dense_span(work: Work) -> tuple[int, int] | None:
@@ -112,59 +130,67 @@ async def _dense_span(work: Work) -> tuple[int, int] | None:
     return None if least is None or greatest - least >= DENSE_SPAN_MAX * work.staged else (least, greatest)
 
 
-async def _add_all(work: Work, numbers: Sequence[int] | None) -> Tally:
-    count = work.staged if numbers is None else len(numbers)
+async def _add_all(work: Work, numbers: Sequence[int] | None) -> None:
+    chosen = work.chosen(numbers)
     arguments = () if numbers is None else (numbers,)
-    added = await work.execute(work.plan.statements.insert(is_part=numbers is not None, yields=False), *arguments)
-    return Tally(added=added, skipped=count - added)  # a trigger may drop rows
+    async with work.savepoint("jobd_merge"):
+        added = await work.execute(
+            work.plan.statements.insert(is_part=numbers is not None, yields=False), *arguments
+        )
+    work.settle(chosen[:added], Fate.ADDED)
+    work.settle(chosen[added:], Fate.SKIPPED)  # a trigger may drop rows; see Plan.can_attribute
 
 
-async def _add_if_new(work: Work, numbers: Sequence[int] | None) -> int | None:
-    """The number of rows added; None, with nothing done, when not all of them were new."""
-    count = work.staged if numbers is None else len(numbers)
+async def _add_if_new(work: Work, numbers: Sequence[int] | None) -> bool:
+    """Add all rows; False, with nothing done, when not all of them were new."""
+    chosen = work.chosen(numbers)
     arguments = () if numbers is None else (numbers,)
     try:
         async with work.savepoint("jobd_new"):
             added = await work.execute(
                 work.plan.statements.insert(is_part=numbers is not None, yields=True), *arguments
             )
-            if added != count:
+            if added != len(chosen):
                 raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
     except _NotAllNew:
-        return None
-    return added
+        return False
+    work.settle(chosen, Fate.ADDED)
+    return True
 
 
 class _NotAllNew(Exception):
     pass
 
 
-async def _write(work: Work, classified: Classified, *, expects_gaps: bool) -> Tally | None:
+async def _write(work: Work, classified: Classified, *, expects_gaps: bool) -> list[int] | None:
     """Write what is new or differs; None, with nothing done, when the rows are no longer as they were looked up.
 
     ``expects_gaps``: a second look found the same, so rows that are not written are dropped by a trigger or hidden
-    by a policy. Those that collide with something hidden are then refused by the insert itself.
+    by a policy. Those that collide with something hidden are then refused by the insert itself; those that were
+    dropped are given.
     """
-    mode = work.plan.statements.on_conflict
-    tally = Tally(unchanged=classified.unchanged)
+    dropped: list[int] = []
     try:
         async with work.savepoint("jobd_write"):
             if classified.new:
                 statement = work.plan.statements.insert(is_part=True, yields=not expects_gaps)
                 added = await work.execute(statement, classified.new)
-                if added != len(classified.new) and not expects_gaps:
-                    raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
-                tally = replace(tally, added=added, skipped=len(classified.new) - added)
-            if mode is OnConflict.SKIP:
-                tally = replace(tally, skipped=tally.skipped + len(classified.found))
-            elif classified.found and mode is OnConflict.UPDATE:
+                if added != len(classified.new):
+                    if not expects_gaps:
+                        raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
+                    dropped = await _still_new(work, classified.new, len(classified.new) - added)
+            if classified.found and work.plan.updates:
                 updated = await work.execute(work.plan.statements.update, classified.found)
                 if updated != len(classified.found):
                     raise Unsettled if expects_gaps else _NotAllNew
-                tally = replace(tally, updated=updated)
     except _NotAllNew:
         return None
-    if mode is OnConflict.ERROR:
-        for number in classified.found:
-            work.refusals.refuse_row(number, "exists")
-    return tally
+    return dropped
+
+
+async def _still_new(work: Work, numbers: Sequence[int], count: int) -> list[int]:
+    """Which of the rows are not there although they were inserted."""
+    absent = (await classify(work, numbers)).new
+    if len(absent) != count:
+        raise Unsettled("a trigger gives rows other keys, or a policy hides them")
+    return absent

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobd.importing.fates import Fate
 from jobd.importing.merge import Repeated, Unsettled, merge
 from jobd.importing.staging import stage
 from jobd.importing.work import RowRefusal
-from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,53 +33,52 @@ async def bring_in_staged(work: Work, *, are_mostly_new: bool, is_careful: bool)
     if orphans_left:
         if not is_careful:
             await _refuse_violations(work)
-        work.tally += await _one_by_one(work, _left(work))
+        await _one_by_one(work, work.left().tolist())
         return
-    work.tally += await _whole(work, are_mostly_new=are_mostly_new, is_careful=is_careful)
+    await _whole(work, are_mostly_new=are_mostly_new, is_careful=is_careful)
 
 
-async def _whole(work: Work, *, are_mostly_new: bool, is_careful: bool) -> Tally:
+async def _whole(work: Work, *, are_mostly_new: bool, is_careful: bool) -> None:
     trouble: Exception
     try:
-        return await merge(work, None, are_mostly_new=are_mostly_new, may_repeat=True)
+        await merge(work, None, are_mostly_new=are_mostly_new, may_repeat=True)
     except (Repeated, Unsettled) as found:
         trouble = found
     except RowRefusal as found:
         trouble = found
         work.was_refused = True
+    else:
+        return
     # Always before rows are taken in parts, so that of several reasons the same one is told whatever the way.
     if not is_careful and await _refuse_violations(work):
-        return await _whole(work, are_mostly_new=are_mostly_new, is_careful=True)
-    if isinstance(trouble, Unsettled):
-        return await _one_by_one(work, _left(work))
-    if isinstance(trouble, Repeated) or (
+        await _whole(work, are_mostly_new=are_mostly_new, is_careful=True)
+    elif isinstance(trouble, Unsettled):
+        await _one_by_one(work, work.left().tolist())
+    elif isinstance(trouble, Repeated) or (
         work.plan.mapping.key and await work.value(work.plan.statements.has_repeats(is_part=False))
     ):
-        return await _rounds(work)
-    return await _in_halves(work, _left(work))
+        await _rounds(work)
+    else:
+        await _in_halves(work, work.left().tolist())
 
 
-def _left(work: Work) -> list[int]:
-    """Records that are staged and not refused, in file order."""
-    return [number for number in work.arranged.complete.tolist() if number not in work.refusals]
-
-
-async def _rounds(work: Work) -> Tally:
+async def _rounds(work: Work) -> None:
     """Rows of one key in their order: the first of each key in a first set, the second ones in the next."""
+    everything = work.left().tolist()
     if _is_entangled(work):
-        return await _one_by_one(work, _left(work))
+        await _one_by_one(work, everything)
+        return
     later: dict[int, list[int]] = {}
     for row in await work.fetch(work.plan.statements.repeats(is_part=False)):
         later.setdefault(min(row["before"], ROUNDS_MAX), []).append(row["number"])
     repeated = {number for numbers in later.values() for number in numbers}
-    tally = await _settle(work, [number for number in _left(work) if number not in repeated])
+    await _settle(work, [number for number in everything if number not in repeated])
     for before in sorted(later):
         numbers = later[before]
         if not work.plan.updates and await _refuse_violations(work, numbers):
             # Where the first row of a key was refused, the next one is the first.
             numbers = [number for number in numbers if number not in work.refusals]
-        tally += await (_one_by_one(work, numbers) if before == ROUNDS_MAX else _settle(work, numbers))
-    return tally
+        await (_one_by_one(work, numbers) if before == ROUNDS_MAX else _settle(work, numbers))
 
 
 def _is_entangled(work: Work) -> bool:
@@ -91,41 +90,42 @@ def _is_entangled(work: Work) -> bool:
     )
 
 
-async def _settle(work: Work, numbers: Sequence[int]) -> Tally:
+async def _settle(work: Work, numbers: Sequence[int]) -> None:
     """Bring in rows whose keys differ from each other."""
     if not numbers:
-        return Tally()
+        return
     try:
-        return await merge(work, numbers, are_mostly_new=False, may_repeat=False)
+        await merge(work, numbers, are_mostly_new=False, may_repeat=False)
     except Unsettled:
-        return await _one_by_one(work, numbers)
+        await _one_by_one(work, numbers)
     except RowRefusal:
         work.was_refused = True
-        return await _in_halves(work, numbers)
+        await _in_halves(work, numbers)
 
 
-async def _in_halves(work: Work, numbers: Sequence[int]) -> Tally:
+async def _in_halves(work: Work, numbers: Sequence[int]) -> None:
     if len(numbers) <= ALONE_MAX:
-        return await _one_by_one(work, numbers)
+        await _one_by_one(work, numbers)
+        return
     middle = len(numbers) // 2
-    return await _settle(work, numbers[:middle]) + await _settle(work, numbers[middle:])
+    await _settle(work, numbers[:middle])
+    await _settle(work, numbers[middle:])
 
 
-async def _one_by_one(work: Work, numbers: Sequence[int]) -> Tally:
+async def _one_by_one(work: Work, numbers: Sequence[int]) -> None:
     """In file order, inside the server, each row in a block of its own."""
     if not numbers:
-        return Tally()
+        return
     await work.execute(work.plan.alone.create_outcomes)
     await work.execute(work.plan.alone.one_by_one(numbers))
-    tally = Tally()
     for row in await work.fetch(work.plan.alone.take_outcomes):
         if row["number"] is None:
-            tally = Tally(row["added"], row["updated"], row["unchanged"], row["skipped"])
+            for fate in (Fate.ADDED, Fate.UPDATED, Fate.UNCHANGED, Fate.SKIPPED):
+                work.settle(row[fate.name.lower()], fate)
         else:
             work.refusals.refuse_row(
                 row["number"], row["sqlstate"], row["message"], row["constraint_name"], row["column_name"]
             )
-    return tally
 
 
 async def _refuse_violations(work: Work, numbers: Sequence[int] | None = None) -> bool:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import numpy as np
 
+from jobd.errors import TargetError
 from jobd.importing.codes import is_about_a_row
+from jobd.importing.fates import Fate, tally_of, unsettled
 from jobd.model.options import OnConflict
+from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from numpy.typing import NDArray
+
     from jobd.importing.alone_statements import AloneStatements
     from jobd.importing.arrange import ArrangedBatch
+    from jobd.importing.fates import Fates
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.refusals import Refusals
     from jobd.importing.row_statements import RowStatements
     from jobd.importing.statements import Statements
     from jobd.importing.target import Target
-    from jobd.model.tally import Tally
+
+    Numbers = Sequence[int] | NDArray[np.int64]
 
 STATEMENT_SECONDS_MAX = 600.0
 
@@ -50,6 +58,11 @@ class RowRefusal(Exception):
         self.cause = cause
 
 
+def unaccounted(what: str) -> TargetError:
+    """The failure of a batch in which records do not add up."""
+    return TargetError(f"{what}, which does not add up; the batch was rolled back", code="batch_unaccounted")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is the same for all batches of an import."""
@@ -66,22 +79,78 @@ class Plan:
         """Whether rows that exist are written."""
         return self.statements.on_conflict is OnConflict.UPDATE
 
+    @property
+    def can_attribute(self) -> bool:
+        """Whether the fate of each record is known, and not only how many have which.
+
+        Without a key, nobody can tell which rows a trigger dropped; the last ones are taken for them.
+        """
+        return bool(self.mapping.key) or not self.target.has_before_row_triggers
+
 
 @dataclass
 class Work:
-    """The attempt. ``tally`` counts rows that were taken; refused ones are counted by ``refusals``."""
+    """The attempt. ``fates[i]`` is what became of record i; refused ones are in ``refusals`` until ``close``."""
 
     connection: asyncpg.Connection
     plan: Plan
     arranged: ArrangedBatch
     refusals: Refusals
-    tally: Tally
+    fates: Fates = field(init=False)
     staged: int = 0  # rows in the typed table
     went_direct: bool = False
     direct_failed: str | None = None
     blamed: int = 0
     was_refused: bool = False
     found_violations: bool = False
+
+    def __post_init__(self) -> None:
+        self.fates = unsettled(len(self.arranged))
+
+    @property
+    def tally(self) -> Tally:
+        """The records that were taken, by their fate; how many were refused, ``refusals`` knows."""
+        return replace(tally_of(self.fates), refused=0)
+
+    def tallies_by_span(self) -> list[Tally]:
+        """All records of each of the batch's files, those that the reader refused included."""
+        tallies = []
+        start = refused_start = 0
+        for span in self.arranged.original.spans:
+            own = tally_of(self.fates[start : span.stop])
+            tallies.append(own + Tally(refused=span.refused_stop - refused_start))
+            start, refused_start = span.stop, span.refused_stop
+        return tallies
+
+    def settle(self, numbers: Numbers, fate: Fate) -> None:
+        """Write down what became of records, once nothing can undo it but the end of the batch."""
+        self.fates[numbers] = fate
+
+    def left(self) -> NDArray[np.int64]:
+        """Records that are neither settled nor refused, in file order."""
+        is_left = self.fates == Fate.UNSETTLED
+        is_left[list(self.refusals.numbers)] = False
+        return np.flatnonzero(is_left)
+
+    def chosen(self, numbers: Sequence[int] | None) -> Numbers:
+        """The records named, or all that are left, which are those in the typed table."""
+        if numbers is not None:
+            return numbers
+        left = self.left()
+        if len(left) != self.staged:
+            raise unaccounted(f"{len(left)} records should be staged, and {self.staged} are")
+        return left
+
+    def close(self) -> None:
+        """Settle the refused records; each record must have one fate, or it would be lost unheard."""
+        refused = list(self.refusals.numbers)
+        taken = int(np.count_nonzero(self.fates[refused]))
+        self.settle(refused, Fate.REFUSED)
+        lost = int(np.count_nonzero(self.fates == Fate.UNSETTLED))
+        if taken or lost:
+            raise unaccounted(
+                f"of {len(self.fates)} records {taken} were both taken and refused, and {lost} were neither"
+            )
 
     async def execute(self, statement: str, *arguments: object) -> int:
         """Run a statement and give the number of rows it touched."""
@@ -100,10 +169,6 @@ class Work:
         """The first value of the first row."""
         rows = await self.fetch(statement, *arguments)
         return rows[0][0]
-
-    async def touched(self, statement: str, numbers: Sequence[int] | None) -> int:
-        """Run a statement on the rows named, or on all of them, and give the number of rows it touched."""
-        return await self.execute(statement, *(() if numbers is None else (numbers,)))
 
     async def numbers(self, statement: str, *arguments: object) -> list[int]:
         """The first column."""
