@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Values that are remembered, of all columns together; as a rule a column has few different ones. Longer ones are
 # read each time.
-REMEMBERED_MAX = 200_000
+REMEMBERED_MAX = 100_000
 REMEMBERED_BYTES_MAX = 64
 
 
@@ -67,6 +67,9 @@ class _Remembered(dict[bytes, "bytes | str | None"]):
         self._form = form
         self._dialect = dialect
         self._null_word = null_word
+        # The common field, without quotes and without need of them, is read without further ado.
+        self._codec, self._quote = dialect.codec, dialect.quote.encode()
+        self._marks = frozenset({dialect.delimiter, dialect.quote, "\r", "\n"})
 
     def __missing__(self, raw: bytes) -> bytes | str | None:
         found = self._read(raw)
@@ -75,11 +78,16 @@ class _Remembered(dict[bytes, "bytes | str | None"]):
         return found
 
     def _read(self, raw: bytes) -> bytes | str | None:
-        text, was_quoted = decode_field(raw, self._dialect)
+        if self._quote not in raw:
+            text, was_quoted = raw.decode(self._codec, "replace"), False
+        else:
+            text, was_quoted = decode_field(raw, self._dialect)
         try:
             written = self._form(text, was_quoted)
             if written is None:
                 return None
+            if not was_quoted and self._marks.isdisjoint(written) and written != self._null_word:
+                return written.encode(self._codec)
             # Before words for null are looked for, quotes say that an empty field is none; later on they keep a
             # value from being taken for such a word.
             is_quoted = was_quoted if self._null_word is None else written == self._null_word

@@ -33,7 +33,8 @@ class NumberForm:
             raise OptionError(f"options decimal and thousands must differ; both are {decimal!r}")
         self._is_json = is_json
         self._pattern = _pattern(decimal, thousands)
-        self._table = {**dict.fromkeys(map(ord, _like(thousands or ""))), ord(decimal): "."}
+        self._decimal = decimal
+        self._signs = tuple(_like(thousands or ""))
         example = f"1{thousands or ''}234{decimal}5"
         self._wanted = f"decimal sign {decimal!r}, " + (
             f"sign between thousands {thousands!r}, as in {example}" if thousands else f"as in {example}"
@@ -48,7 +49,10 @@ class NumberForm:
             if value.lstrip("+-").lower() in _NOT_FINITE:
                 return None
             raise Unreadable(f"{shown(text)} is no number as the options have them written: {self._wanted}")
-        plain = value.translate(self._table)
+        plain = value
+        for sign in self._signs:
+            plain = plain.replace(sign, "")
+        plain = plain.replace(self._decimal, ".")
         return None if plain == text else plain
 
 
