@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.objections import Objections
+    from jobd.importing.row_schema import RowSchema
     from jobd.importing.target import Target
     from jobd.importing.values import FieldForms
     from jobd.sources import CopyDialect, RecordBatch
@@ -28,9 +29,16 @@ _PIECE_RECORDS = 2500
 class Arranger:
     """Arranges the batches of one source for one mapping."""
 
-    def __init__(
-        self, target: Target, mapping: FieldMapping, words: NullWords, forms: FieldForms, dialect: CopyDialect
+    def __init__(  # noqa: PLR0917  in the order in which they are made
+        self,
+        target: Target,
+        mapping: FieldMapping,
+        words: NullWords,
+        forms: FieldForms,
+        schema: RowSchema | None,
+        dialect: CopyDialect,
     ) -> None:
+        self._schema = schema
         self._target = target
         self.mapping = mapping
         self._words = words
@@ -44,6 +52,8 @@ class Arranger:
         mapped = self._values.trimmed(batch.keep_columns(self._positions))
         worded, rule = with_null_rule(mapped, self.mapping, self._words, self._rule)
         ready, objections = self._values.read(worded, rule)
+        if self._schema is not None:
+            self._schema.judge(ready, rule, batch, objections)
         constants = (
             self._constants if self._rule is not None else _constants_prefix(self.mapping, batch.dialect, rule)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobd.errors import JobFailed, TargetChanged, TargetError
-from jobd.importing.objections import UNREADABLE
+from jobd.importing.objections import SCHEMA, UNREADABLE
 from jobd.model.row_error import ErrorType
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MEANINGS: Mapping[str, str] = {
     "null_not_allowed": "the column is NOT NULL and the field is null",
     "key_is_null": "a field of the key is null, so that no row can be told by it",
     "check_violation": "a CHECK constraint, a domain's rule or the lack of a partition refuses the row",
+    "schema_violation": "the row does not meet the JSON Schema of option schema",
     "foreign_key_violation": "the row that is referred to does not exist",
     "exclusion_violation": "an EXCLUDE constraint refuses the row beside one that exists",
     "unique_violation": "another row has a value that must be unique",
@@ -45,6 +46,7 @@ _BY_SQLSTATE: Mapping[str, tuple[ErrorType, str]] = {
     "42501": (ErrorType.VALIDATION, "row_security"),
     "44000": (ErrorType.VALIDATION, "check_violation"),
     "exists": (ErrorType.DUPLICATE, "already_exists"),
+    SCHEMA: (ErrorType.VALIDATION, "schema_violation"),
     UNREADABLE: (ErrorType.VALIDATION, "invalid_value"),
 }
 _BY_CLASS: Mapping[str, tuple[ErrorType, str]] = {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.nulls import NullWords
+    from jobd.importing.row_schema import RowSchema
     from jobd.importing.target import Target
     from jobd.importing.values import FieldForms
     from jobd.model.options import OnConflict
@@ -41,6 +42,7 @@ class Importer:
         on_conflict: OnConflict,
         words: NullWords,
         forms: FieldForms,
+        schema: RowSchema | None = None,
         dialect: CopyDialect,
         time_zone: str | None = None,
         drop_on_commit: bool = False,
@@ -56,7 +58,7 @@ class Importer:
             signature_of(mapping.columns),
         )
         self.course = Course.at_start(self.plan, is_target_empty=False)
-        self._arranger = Arranger(target, mapping, words, forms, dialect)
+        self._arranger = Arranger(target, mapping, words, forms, schema, dialect)
         self._places = forms.places
         self._time_zone = time_zone
 

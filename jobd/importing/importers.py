@@ -10,6 +10,7 @@ from jobd.importing.importer import Importer
 from jobd.importing.mapping import is_own, map_fields
 from jobd.importing.names import TargetNames, normal
 from jobd.importing.nulls import null_words
+from jobd.importing.row_schema import RowSchema
 from jobd.model.options import OnConflict
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Importers:
         except TargetError:
             return False  # it may mean several columns
 
+    def _schema(self, mapping: FieldMapping, layout: Layout) -> RowSchema | None:
+        schema = self._options.schema
+        return None if schema is None else RowSchema(schema, mapping, is_json=layout.quotes_texts)
+
     def _make(self, layout: Layout) -> Importer:
         is_named = bool(layout.header)
         mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
@@ -60,6 +65,7 @@ class Importers:
             on_conflict=self._options.on_conflict,
             words=null_words(self._options, mapping, is_json=layout.quotes_texts),
             forms=field_forms(self._options, mapping, is_json=layout.quotes_texts),
+            schema=self._schema(mapping, layout),
             dialect=layout.dialect,
             time_zone=self._time_zone,
             drop_on_commit=self._drop_on_commit,

@@ -9,14 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNREADABLE = "unreadable"
+SCHEMA = "schema"
 
 
 class Objection(NamedTuple):
-    """One reason. ``place``: of the field among the mapped ones; ``reason``: what ``codes.classify`` takes."""
+    """One reason. ``place``: of the field among the mapped ones; None: of ``field``, or of the record as a whole.
 
-    place: int
+    ``reason`` is what ``codes.classify`` takes; ``field`` a name of the target's, which need not be a column.
+    """
+
+    place: int | None
     reason: str
     message: str
+    field: str | None = None
 
 
 class Objections:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from anyio import to_thread
 
 from jobd.db.queries import query
 from jobd.errors import OptionError, TargetChanged, TargetError
@@ -49,8 +50,9 @@ async def prepare(
     if options.time_zone is not None:
         time_zone = await known_time_zone(connection, options.time_zone)
         await set_time_zone(connection, time_zone)
+    # In a thread, since a large schema takes its time.
     importers = Importers(target, options, time_zone=time_zone, drop_on_commit=drop_on_commit)
-    first = importers.of(layout)
+    first = await to_thread.run_sync(importers.of, layout)
     plan = first.plan
     await _require_valid_constants(connection, target, plan.mapping)
     await require_unchanged(connection, target, plan.mapping.columns, plan.mapping.key, plan.signature)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.mapping import FieldMapping
+    from jobd.importing.objections import Objection
     from jobd.importing.target import Target
 
 T = TypeVar("T")
@@ -57,8 +58,12 @@ class Refusals:
         Beside them what is objected to in the records ``numbers``. There may be tens of thousands, so this is
         written to be fast.
         """
+        found = self._refuse_values(self._with_objections(rows, numbers) if self._arranged.objections else rows)
         if self._arranged.objections:
-            rows = self._with_objections(rows, numbers)
+            found |= self._refuse_objects(numbers)
+        return found
+
+    def _refuse_values(self, rows: Iterable[Any]) -> set[int]:
         row_numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
         fields = [self._field_name(column.name) for column in self._mapping.columns]
         errors, rewritten, file_of = self._errors, self._rewritten, self._arranged.original.file_of
@@ -96,10 +101,29 @@ class Refusals:
             (number, self._first_field + each.place): each
             for number in numbers
             for each in self._arranged.objections.to(number)
+            if each.place is not None
         }
         merged = [row for row in rows if (row[0], row[1]) not in objected]
         merged += [(*at, each.message, each.reason, "") for at, each in objected.items()]
         return sorted(merged, key=itemgetter(0, 1))
+
+    def _refuse_objects(self, numbers: Iterable[int]) -> set[int]:
+        """Records that are objected to as a whole, or for fields of which nothing worse is known."""
+        found: set[int] = set()
+        for number in numbers:
+            known = {error.field for error in self._errors.get(number, ())}
+            for each in self._arranged.objections.to(number):
+                if each.place is None and (each.field is None or self._field_name(each.field) not in known):
+                    self._object(number, each)
+                    found.add(number)
+        return found
+
+    def _object(self, number: int, objection: Objection) -> None:
+        kind, code = classify(objection.reason)
+        name = objection.field
+        is_column = any(column.name == name for column in self._mapping.columns)
+        names = [name] if name is not None and is_column else []
+        self._add(number, kind, code, objection.message, None, None, names, name)
 
     def _null(self, place: int) -> tuple[str, str]:
         column = self._mapping.columns[place]
@@ -185,6 +209,7 @@ class Refusals:
         sqlstate: str | None,
         constraint_name: str | None,
         names: Sequence[str],
+        field: str | None = None,
     ) -> None:
         batch = self._arranged.original
         if names:
@@ -199,7 +224,7 @@ class Refusals:
                 error_type=kind,
                 code=code,
                 message=message,
-                field=", ".join(fields) or None,
+                field=", ".join(fields) or field,
                 file=batch.file_of(number),
                 sqlstate=sqlstate,
                 constraint_name=constraint_name,

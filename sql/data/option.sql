@@ -30,7 +30,7 @@ with known (name, is_built, meaning) as (
     ('provenance', false, 'target columns that say where a row came from'),
     ('on_missing', false, 'full snapshots: what becomes of rows that the file lacks'),
     ('delete_when', false, 'full snapshots: which records delete their row'),
-    ('schema', false, 'a JSON Schema for each row'),
+    ('schema', true, 'a JSON Schema for each row'),
     ('similar', false, 'refuse near-duplicates'),
     ('atomic', false, 'the whole file or nothing'),
     ('track_changes', false, 'record which rows were changed, and how'),

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BOOLEAN_TYPE = "boolean"
-_OWN_TRUE = ("true", "tru", "tr", "t", "yes", "ye", "y", "on", "1")
-_OWN_FALSE = ("false", "fals", "fal", "fa", "f", "no", "n", "off", "of", "0")
+OWN_TRUE = ("true", "tru", "tr", "t", "yes", "ye", "y", "on", "1")
+OWN_FALSE = ("false", "fals", "fal", "fa", "f", "no", "n", "off", "of", "0")
 
 
 class BooleanForm:
@@ -30,14 +30,12 @@ class BooleanForm:
         if both:
             raise OptionError(f"options true_values and false_values both name {', '.join(sorted(both))}")
         if true_values is None:
-            true = _folded(_OWN_TRUE) - false
+            true = _folded(OWN_TRUE) - false
         if false_values is None:
-            false = _folded(_OWN_FALSE) - true
+            false = _folded(OWN_FALSE) - true
         self._words = {**dict.fromkeys(true, "true"), **dict.fromkeys(false, "false")}
         self._is_json = is_json
-        self._wanted = (
-            f"true is {_listed(true_values or _OWN_TRUE)}; false is {_listed(false_values or _OWN_FALSE)}"
-        )
+        self._wanted = f"true is {_listed(true_values or OWN_TRUE)}; false is {_listed(false_values or OWN_FALSE)}"
 
     def __call__(self, text: str, was_quoted: bool, /) -> str | None:
         """``true`` or ``false``."""

@@ -35,10 +35,10 @@ class NumberForm:
         self._pattern = _pattern(decimal, thousands)
         self._decimal = decimal
         self._signs = tuple(_like(thousands or ""))
-        example = f"1{thousands or ''}234{decimal}5"
-        self._wanted = f"decimal sign {decimal!r}, " + (
-            f"sign between thousands {thousands!r}, as in {example}" if thousands else f"as in {example}"
-        )
+        said = [] if is_whole else [f"decimal sign {decimal!r}"]
+        said += [f"sign between thousands {thousands!r}"] if thousands else []
+        example = f"1{thousands or ''}234" + ("" if is_whole else f"{decimal}5")
+        self._wanted = ", ".join([*said, f"as in {example}"])
 
     def __call__(self, text: str, was_quoted: bool, /) -> str | None:
         """The number as PostgreSQL writes it."""
