@@ -19,7 +19,8 @@ def file_counts(batch: RecordBatch, work: Work | None) -> list[dict[str, Any]]:
         _entry(end.file, end.status, Tally(), error_code=end.error_code, error_message=end.error_message)
         for end in batch.ended
     ]
-    for span, tally in zip(batch.spans, _tallies(batch, work), strict=True):
+    spans = batch.spans if work is None else work.arranged.original.spans
+    for span, tally in zip(spans, _tallies(batch, work), strict=True):
         status = "completed" if span.is_ended else "running"
         counts.append(_entry(span.file, status, tally, detected=span.detected))
     # A file that broke off behind its last record is named twice: what it ended as counts.
@@ -30,7 +31,7 @@ def file_counts(batch: RecordBatch, work: Work | None) -> list[dict[str, Any]]:
 def _tallies(batch: RecordBatch, work: Work | None) -> Sequence[Tally]:
     if work is None:
         return [Tally() for _ in batch.spans]
-    return [work.tally + Tally(refused=len(work.refusals))]
+    return work.tallies_by_span()
 
 
 def _entry(position: int, status: str, tally: Tally, **more: Any) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Importers:
         except TargetError:
             return False  # it may mean several columns
 
+    @property
+    def can_attribute(self) -> bool:
+        """Whether it is known of each record what became of it, so that files can share a batch."""
+        return all(importer.plan.can_attribute for importer in self._made.values())
+
     def _schema(self, mapping: FieldMapping, layout: Layout) -> RowSchema | None:
         schema = self._options.schema
         return None if schema is None else RowSchema(schema, mapping, is_json=layout.quotes_texts)

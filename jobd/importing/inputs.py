@@ -68,7 +68,6 @@ async def open_inputs(context: JobContext, options: ImportOptions) -> Inputs:
             detected=detected,
             done=frozenset(file.position for file in listed if file.status in ENDED),
             skips_broken=options.on_file_error is OnFileError.SKIP,
-            spans_files=False,
         ),
     )
 

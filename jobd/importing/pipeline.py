@@ -123,12 +123,17 @@ class Import:
                     drop_on_commit=self._context.settings.statement_cache == 0,
                 )
             )
-            feed.accepts = importers.accepts
+            self._tell(feed, importers)
         if self._context.job.detected is None:
             await self._begin(feed, first, importers)
         elif first is not None and not feed.is_single:
             await self._context.begin(current_file=first.name)
         return importers
+
+    def _tell(self, feed: Feed, importers: Importers) -> None:
+        """What the feed must know of the target."""
+        feed.accepts = importers.accepts
+        feed.spans_files = importers.can_attribute
 
     async def _leave_out_unchanged(self) -> None:
         unchanged = await find_unchanged(self._context, self._inputs, self._totals)

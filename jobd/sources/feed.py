@@ -29,7 +29,6 @@ class FeedOptions:
 
     ``detected``: how files are read that a cursor may stand in. ``done``: files whose end is written down already,
     ``unchanged``: those that need not be read. ``skips_broken``: a file that cannot be read is passed over.
-    ``spans_files``: a batch may be of several files.
     """
 
     reading: ReadOptions
@@ -37,14 +36,13 @@ class FeedOptions:
     done: frozenset[int] = frozenset()
     unchanged: frozenset[int] = frozenset()
     skips_broken: bool = False
-    spans_files: bool = True
 
 
 class Feed:
     """Opens file after file and reads them to their ends.
 
     Its methods block, and are called by one thread at a time. Set ``accepts`` before the first read: whether a
-    field that turns up on the way is wanted.
+    field that turns up on the way is wanted; and ``spans_files``: whether a batch may be of several files.
     """
 
     def __init__(self, files: Files, options: FeedOptions, cursor: Cursor | None = None) -> None:
@@ -64,6 +62,7 @@ class Feed:
         self._sizes = [size or 0 for size in sizes] if None not in sizes else [1] * len(sizes)
         self._sizes_before = list(accumulate(self._sizes, initial=0))
         self.accepts: Accepts = accepts_nothing
+        self.spans_files = True
         self.failed_count = 0
         self.last_failure: JobFailed | None = None
 
@@ -103,7 +102,7 @@ class Feed:
             pieces.append(replace(piece, ended=self._take_ended()))
             rows += piece.record_count
             size += piece.bytes_read
-            if not self._options.spans_files:
+            if not self.spans_files:
                 break
         if pieces:
             return joined(pieces)

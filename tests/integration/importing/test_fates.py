@@ -139,9 +139,9 @@ async def test_a_batch_of_several_files_is_counted_by_file(
     records = ["1,ann,1", "2,bob,x", "ragged", "3,cid,3", "1,too,many,fields", "4,dan,4", "2,bob,2", "5,,5"]
     path = write(tmp_path / "people.csv", ["id,name,age", *records])
     spans = [
-        FileSpan(file=1, name="a.csv", stop=2, refused_stop=1, is_ended=True),
-        FileSpan(file=2, name="b.csv", stop=3, refused_stop=1, is_ended=True),
-        FileSpan(file=3, name="c.csv", stop=6, refused_stop=2, is_ended=True),
+        FileSpan(file=1, name="a.csv", first_row=1, record_count=3, stop=2, refused_stop=1, is_ended=True),
+        FileSpan(file=2, name="b.csv", first_row=4, record_count=1, stop=3, refused_stop=1, is_ended=True),
+        FileSpan(file=3, name="c.csv", first_row=5, record_count=4, stop=6, refused_stop=2, is_ended=True),
     ]
     imported, (work,) = await works_of(connection, path, {}, spans)
     third = Tally(added=2, refused=2) if is_target_empty else Tally(added=1, unchanged=1, refused=2)
