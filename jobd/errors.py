@@ -6,6 +6,7 @@
     ├── ConfigurationError            a setting is unknown or invalid; the daemon exits 78
     ├── DatabaseUnavailable           no connection, or the server is starting, stopping or full
     ├── HostNotReady                  a job cannot run on this host just now: it is handed back, and waits
+    ├── SourceUnavailable             a remote source cannot be reached just now: the job is tried again
     ├── SchemaMismatch                the database's schema is missing, older or newer than this jobd
     ├── JobError                      about one job, which it carries as ``job_id``
     │   ├── JobNotFound               unknown id, or another submitter's job
@@ -50,6 +51,10 @@ class DatabaseUnavailable(JobdError):
 
 class HostNotReady(JobdError):
     """A job cannot run on this host just now; it is handed back to wait, with the message as its reason."""
+
+
+class SourceUnavailable(JobdError):
+    """A remote source cannot be reached, or breaks off again and again; trying later may help."""
 
 
 class SchemaMismatch(JobdError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jobd.db.transient import Advice, advice, sqlstate_of
-from jobd.errors import DatabaseUnavailable, HostNotReady, JobFailed
+from jobd.errors import DatabaseUnavailable, HostNotReady, JobFailed, SourceUnavailable
 from jobd.model.status import Outcome, StopReason
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def broken(error: BaseException, job: Job) -> Ended:
         isinstance(error, DatabaseUnavailable) or advice(error) is not Advice.FAIL or sqlstate is not None
     )
     code = "database_error" if is_database else "handler_error"
+    if isinstance(error, SourceUnavailable):  # a sentence of our own, for the operator
+        code, text = "source_unavailable", _message(str(error))
     return Ended(
         Outcome.RETRY, "retried", code, text, delay_seconds=retry_delay_seconds(job.retry_count), cause=error
     )

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from jobd.errors import HostNotReady, JobFailed
+from jobd.errors import HostNotReady, JobFailed, SourceUnavailable
 from jobd.handlers.registry import handler
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ async def fail(context: HandlerContext) -> None:
     """Fail in the way the metadata asks for."""
     if context.job.metadata.get("for_good"):
         raise JobFailed("cannot work", code="broken_for_good")
+    if context.job.metadata.get("is_away"):
+        raise SourceUnavailable("https://files.example.com/a.csv cannot be reached")
     if context.job.retry_count < context.job.metadata.get("times", 1000):
         raise RuntimeError("does not work yet")
 

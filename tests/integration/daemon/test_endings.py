@@ -38,6 +38,15 @@ async def test_a_failure_is_tried_again_after_about_5_seconds(database: Database
     assert job["retry_count"] == 1
 
 
+async def test_a_source_that_cannot_be_reached_is_tried_again_and_called_so(database: Database) -> None:
+    async with daemon_within(database):
+        job_id = await submit(database, "fail", metadata={"is_away": True})
+        await until(lambda: database.fetchval("select retry_count from jobd.job"), lambda count: count == 1)
+        job = await job_row(database, job_id)
+    assert (job["status"], job["error_code"]) == ("pending", "source_unavailable")
+    assert job["error_message"] == "https://files.example.com/a.csv cannot be reached"
+
+
 async def test_a_job_fails_after_its_last_retry(database: Database) -> None:
     async with daemon_within(database) as daemon:
         job_id = await submit(database, "fail", max_retries=0)
