@@ -42,6 +42,7 @@ from jobd.services.health import HealthServer, Readiness
 from jobd.services.heartbeat import Heartbeat
 from jobd.services.listener import Listener
 from jobd.services.loop import Pulse, backoff_seconds, run_loop
+from jobd.services.places import require_sound_places
 from jobd.services.pruner import Pruner
 from jobd.services.rescuer import Rescuer
 from jobd.services.sampler import Sampler
@@ -69,6 +70,7 @@ class Daemon:
     """One worker, from its start to its last word."""
 
     def __init__(self, settings: Settings, service_manager: ServiceManager | None = None) -> None:
+        require_sound_places(settings)
         self.settings = settings
         self._service_manager = service_manager or ServiceManager(None)
         self.metrics = metrics = Metrics(version("jobd"), settings.queues)

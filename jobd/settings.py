@@ -90,6 +90,17 @@ class Settings(BaseModel):
     concurrency: int = Field(4, ge=1, le=256, description="Jobs with open batches at one time.")
     batch_size: int = Field(20_000, ge=1, le=1_000_000, description="Rows of a batch at most.")
     import_roots: Paths = Field((), description="Directories that imports may read; without any, none.")
+    remote_allow: Names = Field(
+        (),
+        description="Remote places that imports may read, as prefixes: `s3://bucket/in/`, `https://host/path/`; "
+        "without any, none.",
+    )
+    remote_private: Names = Field(
+        (), description="Hosts and networks (CIDR) with private addresses that may be read over HTTP all the same."
+    )
+    remote_copy_bytes_max: int = Field(
+        1 << 30, ge=0, description="Bytes of a remote file at most whose server cannot give parts of it."
+    )
     export_roots: Paths = Field((), description="Directories that exports may write. Not built yet.")
     spool: Path | None = Field(None, description="Directory of uploads; counts as an import root.")
     record_bytes_max: int = Field(16 << 20, ge=1 << 10, le=512 << 20, description="Bytes of one record at most.")

@@ -9,10 +9,12 @@ import asyncpg
 import typer
 
 from jobd.cli.database import DatabaseUrl, load_settings, opened
+from jobd.cli.exits import Misused
 from jobd.cli.screen import screen
 from jobd.client.connection import diagnosis_of
 from jobd.db import grants
 from jobd.errors import JobdError
+from jobd.sources.places.uri import parse_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -47,6 +49,11 @@ def grant(
     With JOBD_SUBMITTER_SECRET set, here and for the daemon, that login gets a password derived from it; else
     pg_hba.conf decides how it connects.
     """
+    for prefix in source_prefix or ():
+        try:
+            parse_prefix(prefix)
+        except ValueError as error:
+            raise Misused(f"--source-prefix {prefix}: {error}") from None
     settings = load_settings(database_url)
     wanted = grants.SubmitterGrant(
         role=role, import_roots=import_root, export_roots=export_root, source_prefixes=source_prefix

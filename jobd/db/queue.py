@@ -27,11 +27,21 @@ if TYPE_CHECKING:
     from jobd.settings import Settings
 
 
+class SourceLimits(NamedTuple):
+    """The directories and the remote prefixes that a submitter is limited to; None: it is not."""
+
+    import_roots: tuple[Path, ...] | None
+    source_prefixes: tuple[str, ...] | None
+
+
+NO_LIMITS = SourceLimits(None, None)
+
+
 class Submitter(NamedTuple):
-    """Whom the jobs of a submitter write as, and the directories it is limited to (None: it is not)."""
+    """Whom the jobs of a submitter write as, and from where it may import."""
 
     login_name: str
-    import_roots: tuple[Path, ...] | None
+    limits: SourceLimits
 
 
 class Ending(NamedTuple):
@@ -199,8 +209,12 @@ class Queue:
         rows = await self.fetch("daemon_submitter", role_oid)
         if not rows:
             return None
-        roots = rows[0]["import_roots"]
-        return Submitter(rows[0]["login_name"], None if roots is None else tuple(Path(root) for root in roots))
+        roots, prefixes = rows[0]["import_roots"], rows[0]["source_prefixes"]
+        limits = SourceLimits(
+            None if roots is None else tuple(Path(root) for root in roots),
+            None if prefixes is None else tuple(prefixes),
+        )
+        return Submitter(rows[0]["login_name"], limits)
 
     async def echo(self, channel: str, payload: str) -> None:
         """Send a notification to the own listener."""

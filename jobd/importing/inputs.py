@@ -12,6 +12,7 @@ from jobd.errors import SourceError
 from jobd.importing.blob import fetch_blob
 from jobd.model.options import OnFileError
 from jobd.sources import Feed, FeedOptions, FileEntry, Limits, Places, ReadOptions, open_files
+from jobd.sources.places.access import RemoteAccess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,13 @@ async def open_inputs(context: JobContext, options: ImportOptions) -> Inputs:
         raise SourceError("the job names no source", code="source_missing")
     limits = limits_of(context.settings)
     listed = await context.files() if job.files_total is not None else []
-    places = Places(roots=context.settings.readable_roots, root_limits=await context.import_roots())
+    granted = await context.source_limits()
+    places = Places(
+        roots=context.settings.readable_roots,
+        root_limits=granted.import_roots,
+        remote=remote_access_of(context.settings),
+        prefix_limits=granted.source_prefixes,
+    )
     entries = [FileEntry(file.name, file.size_bytes, file.modified_ns) for file in listed] or None
     stored = await fetch_blob(context)
     files = await to_thread.run_sync(partial(open_files, job.source, places, limits, entries, stored))
@@ -90,6 +97,15 @@ def reading_of(source_type: str | None, options: ImportOptions, limits: Limits) 
         separator=options.separator,
         ignore_unknown=options.ignore_unknown,
         limits=limits,
+    )
+
+
+def remote_access_of(settings: Settings) -> RemoteAccess:
+    """The remote places that the daemon may read."""
+    return RemoteAccess(
+        allowed=settings.remote_allow,
+        private_allowed=settings.remote_private,
+        copy_bytes_max=settings.remote_copy_bytes_max,
     )
 
 

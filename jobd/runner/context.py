@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from pathlib import Path
     from uuid import UUID
 
     import asyncpg
 
-    from jobd.db.queue import ListedFile, Queue
+    from jobd.db.queue import ListedFile, Queue, SourceLimits
     from jobd.model.files import FileEntry
     from jobd.model.job import Job
     from jobd.model.row_error import RejectedRecord, RowError
@@ -104,9 +103,9 @@ class JobContext:
         """For long work between batches: raise Stopped when a stop is asked for. Nothing may be half done."""
         self._batches.raise_if_stopped()
 
-    async def import_roots(self) -> tuple[Path, ...] | None:
-        """The directories that the job's submitter is limited to, within the daemon's own; None: it is not."""
-        return await self._logins.import_roots_of(self.job)
+    async def source_limits(self) -> SourceLimits:
+        """What the job's submitter is limited to, within what the daemon may read."""
+        return await self._logins.source_limits_of(self.job)
 
     async def begin(
         self,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jobd.db.queue import NO_LIMITS
 from jobd.errors import JobFailed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from jobd.db.queue import Queue, Submitter
+    from jobd.db.queue import Queue, SourceLimits, Submitter
     from jobd.db.session import Session, Sessions
     from jobd.model.job import Job
 
@@ -34,10 +33,10 @@ class Logins:
 
         return self._sessions.session(login)
 
-    async def import_roots_of(self, job: Job) -> tuple[Path, ...] | None:
-        """The directories that the job's submitter is limited to; None where it is not."""
+    async def source_limits_of(self, job: Job) -> SourceLimits:
+        """The places that the job's submitter is limited to."""
         submitter = await self._submitter_of(job)
-        return None if submitter is None else submitter.import_roots
+        return NO_LIMITS if submitter is None else submitter.limits
 
     async def _login_of(self, job: Job) -> str | None:
         submitter = await self._submitter_of(job)

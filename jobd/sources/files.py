@@ -9,8 +9,11 @@ from jobd.errors import SourceChanged, SourceError
 from jobd.model.files import FileEntry
 from jobd.sources.options import Limits
 from jobd.sources.packing.archive import open_archive
+from jobd.sources.places.access import RemoteAccess
 from jobd.sources.places.listing import list_local
 from jobd.sources.places.local import local_path, open_file
+from jobd.sources.places.remote import is_listing, list_remote, open_remote
+from jobd.sources.places.uri import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +23,20 @@ if TYPE_CHECKING:
     from jobd.sources.stream import SourceFile, StoredFile
 
 
+NO_REMOTE = RemoteAccess(allowed=())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where sources may lie: in the daemon's ``roots``, and of the submitter's ``root_limits`` if it has any."""
+    """Where sources may lie: in the daemon's ``roots``, and of the submitter's ``root_limits`` if it has any.
+
+    Likewise remote ones: by the daemon's ``remote`` settings, and with the submitter's ``prefix_limits``.
+    """
 
     roots: Sequence[Path]
     root_limits: Sequence[Path] | None = None
+    remote: RemoteAccess = NO_REMOTE
+    prefix_limits: Sequence[str] | None = None
 
 
 class Files(Protocol):
@@ -96,12 +107,28 @@ class LocalFiles:
         """The file as it is now; raises SourceChanged where it is not as it was listed."""
         entry = self.entries[place]
         file = open_file(entry.name, self._places.roots, self._places.root_limits)
-        if entry.size_bytes is not None and file.size_bytes != entry.size_bytes:
-            file.close()
-            raise SourceChanged(
-                f"{entry.name} has changed: it is {file.size_bytes} bytes long and was {entry.size_bytes} when "
-                "the job listed its files. Put the same file back and retry, or submit a new job"
-            )
+        _require_size(file, entry)
+        return file
+
+    def close(self) -> None:
+        """None is kept open."""
+
+
+class RemoteFiles:
+    """Files of a remote place, opened one by one."""
+
+    stored: StoredFile | None = None
+    defect: SourceError | None = None
+
+    def __init__(self, entries: Sequence[FileEntry], places: Places) -> None:
+        self.entries = entries
+        self._places = places
+
+    def open(self, place: int) -> SourceFile:
+        """The file as it is now; raises SourceChanged where it is not as it was listed."""
+        entry = self.entries[place]
+        file = open_remote(entry.name, self._places.remote, self._places.prefix_limits)
+        _require_size(file, entry)
         return file
 
     def close(self) -> None:
@@ -155,21 +182,42 @@ def open_files(
     """
     limits = limits or Limits()
     if stored is None:
-        if listed is None:
-            entries: Sequence[FileEntry] | None = list_local(
-                source, places.roots, places.root_limits, limits.files
-            )
-        else:  # what the source would name by now does not matter
-            entries = listed if _are_apart(source, listed) else None
-        if entries is not None:
-            return LocalFiles(entries, places)
-        stored = open_file(source, places.roots, places.root_limits)
+        several = _several(source, places, limits, listed)
+        if several is not None:
+            return several
+        if is_remote(source):
+            stored = open_remote(source, places.remote, places.prefix_limits)
+        else:
+            stored = open_file(source, places.roots, places.root_limits)
     try:
         archive = open_archive(stored, limits)
         return OneFile(stored) if archive is None else ArchiveFiles(archive, stored, listed)
     except BaseException:
         stored.close()
         raise
+
+
+def _several(source: str, places: Places, limits: Limits, listed: Sequence[FileEntry] | None) -> Files | None:
+    """The files of a directory or a pattern; what it would name by now does not matter once they are listed."""
+    if is_remote(source):
+        if not is_listing(source):
+            return None
+        if listed is None:
+            listed = list_remote(source, places.remote, places.prefix_limits, limits.files)
+        return RemoteFiles(listed, places)
+    if listed is not None:
+        return LocalFiles(listed, places) if _are_apart(source, listed) else None
+    entries = list_local(source, places.roots, places.root_limits, limits.files)
+    return None if entries is None else LocalFiles(entries, places)
+
+
+def _require_size(file: StoredFile, entry: FileEntry) -> None:
+    if entry.size_bytes is not None and file.size_bytes != entry.size_bytes:
+        file.close()
+        raise SourceChanged(
+            f"{entry.name} has changed: it is {file.size_bytes} bytes long and was {entry.size_bytes} when "
+            "the job listed its files. Put the same file back and retry, or submit a new job"
+        )
 
 
 def _are_apart(source: str, listed: Sequence[FileEntry]) -> bool:

@@ -5,17 +5,9 @@ Every position of a stream is one in the unpacked bytes.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 READ_BYTES = 1 << 19
-
-
-class FileEntry(NamedTuple):
-    """One concrete file of a source that stands for many; ``size_bytes`` is None where it is not known yet."""
-
-    name: str
-    size_bytes: int | None
-    modified_ns: int
 
 
 class SourceFile(Protocol):

@@ -95,8 +95,12 @@ from jobd.job
 where id = any ($1::uuid[]);
 
 -- name: daemon_submitter
--- How a submitter's jobs connect, and which directories they may read: null is all that the daemon may.
-select login_name, case when source_prefixes is null then import_roots else coalesce(import_roots, '{}') end as import_roots
+-- How a submitter's jobs connect, and what they may read: null is all that the daemon may. Who is limited to
+-- directories reads nothing remote, and the other way round, unless both are given.
+select
+    login_name,
+    case when source_prefixes is null then import_roots else coalesce(import_roots, '{}') end as import_roots,
+    case when import_roots is null then source_prefixes else coalesce(source_prefixes, '{}') end as source_prefixes
 from jobd.submitter where role_oid = $1::oid;
 
 -- name: daemon_dead_workers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jobd.db.queries import query
-from jobd.db.queue import ListedFile
+from jobd.db.queue import NO_LIMITS, ListedFile, SourceLimits
 from jobd.errors import JobFailed
 from jobd.importing.pipeline import run_import
 from jobd.model.cursor import Cursor
@@ -70,8 +70,8 @@ class LocalContext:
     def last_cursor(self) -> dict[str, Any] | None:
         return self.imported.cursor
 
-    async def import_roots(self) -> None:
-        """No limits of the submitter's."""
+    async def source_limits(self) -> SourceLimits:
+        return NO_LIMITS
 
     async def begin(self, **found: Any) -> None:
         self.imported.begun |= {name: value for name, value in found.items() if value is not None}

@@ -20,7 +20,8 @@ from jobd.sources.stream import PlainStream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jobd.sources.stream import FileEntry, StoredFile, Stream
+    from jobd.model.files import FileEntry
+    from jobd.sources.stream import StoredFile, Stream
 
 _LOOKED_AT_MAX = 10_000_000
 _DEFAULT_PATIENCE = Patience()

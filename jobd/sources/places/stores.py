@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobd.errors import JobdError, SourceChanged, SourceError
+from jobd.model.files import FileEntry
 from jobd.sources.places.patience import TryAgain
-from jobd.sources.stream import FileEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
