@@ -88,7 +88,6 @@ class Listing(Generic[Place]):
                 while name in taken:
                     number += 1
                     name = f"{path} ({number})"
-                taken.add(name)
             numbers[path] = number
             entries.append(FileEntry(f"{self._archive_name}!/{name}", size_bytes, modified_ns))
             places.append(place)

@@ -11,6 +11,7 @@ import pytest
 from jobd.errors import SourceError
 from jobd.sources import Limits
 from jobd.sources.packing.detect import detect_compression, resume_note, unpack
+from jobd.sources.packing.points import KeptPoints, Point
 from tests.support.packing import PACKERS, HeldFile, drained, noise, tarred, zipped, zstd
 
 if TYPE_CHECKING:
@@ -217,6 +218,18 @@ def test_going_back_in_gzip_begins_at_a_kept_point() -> None:
     assert file.bytes_read < 12 << 20
 
 
+def test_the_kept_points_are_few_and_lie_closer_towards_the_end() -> None:
+    points, step = KeptPoints(), 4 << 20
+    for number in range(1, 2000):
+        if points.wants(number * step):
+            points.add(Point(number * step, number, None))
+    positions = {points.before(number * step).position for number in range(2000)}
+    assert len(positions) <= 16
+    for back in range(1, 2000):
+        position = (2000 - back) * step
+        assert position - points.before(position).position <= 2 * (back + 1) * step
+
+
 @pytest.mark.parametrize("codec", ["zstd", "bzip2", "xz"])
 def test_going_back_begins_where_a_stream_or_frame_does(codec: str) -> None:
     content = noise(6 << 20)
@@ -274,3 +287,9 @@ def test_a_tar_archive_is_never_taken_for_text(
     with pytest.raises(SourceError, match="tar archive") as refusal:
         opened(pack(tarred({"a.csv": LINES})))
     assert refusal.value.error_code == "format_undetectable"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".bz2", ".xz", ".lzma"])
+def test_a_name_tells_the_format_beneath_its_packing(opened: Callable[..., Source], suffix: str) -> None:
+    source = opened(zstd.compress(b'["a", 1]\n["b", 2]\n'), name=f"a.jsonl{suffix}", fields=("a",))
+    assert source.detected["format"] == "jsonl"

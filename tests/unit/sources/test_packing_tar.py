@@ -94,6 +94,12 @@ def test_pax_may_state_size_and_time() -> None:
     assert [entry.modified_ns - 1_700_000_000_000_000_000 for entry in archive.entries] == [250_000_000, 0]
 
 
+def test_pax_may_state_what_holds_for_all_members() -> None:
+    everywhere = tarfile.TarInfo.create_pax_global_header({"mtime": "5", "comment": "of all"})
+    archive = archive_of(everywhere + tarred({"a.csv": LINES, "b.csv": LINES}))
+    assert [entry.modified_ns for entry in archive.entries] == [5_000_000_000, 5_000_000_000]
+
+
 def test_the_oldest_form_is_read() -> None:
     block = bytearray(tarred({"d/": b"", "a.csv": LINES}, tarfile.USTAR_FORMAT))
     for at in (0, 512):

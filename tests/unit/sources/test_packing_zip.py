@@ -87,6 +87,19 @@ def test_a_wrong_checksum_or_size_is_told_behind_the_bytes(method: str) -> None:
         assert LINES.startswith(found)
 
 
+def test_going_back_keeps_the_checksum_right() -> None:
+    content = noise(9 << 20)
+    file = HeldFile(zipped({"a.csv": content}))
+    archive = open_archive(file, Limits())
+    assert archive is not None
+    stream = archive.open(0).stream()
+    assert drained(stream) == (content, None)
+    file.reads.clear()
+    stream.seek(5 << 20)
+    assert drained(stream) == (content[5 << 20 :], None)
+    assert file.bytes_read < 6 << 20
+
+
 @methods
 def test_a_byte_altered_anywhere_is_told_or_does_not_matter(method: str) -> None:
     content = zipped({"a.csv": LINES[:900]}, method)
