@@ -50,7 +50,7 @@ schema: $(STAMP) ## write sql/schema.sql again
 lock: $(STAMP) ## resolve the dependencies anew into requirements.lock
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --upgrade --group dev --extra speed --extra dev pyproject.toml -o requirements.lock
+		--no-header --no-annotate --upgrade --group dev --all-extras pyproject.toml -o requirements.lock
 
 clean: ## remove the virtual environment and everything that was generated
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
