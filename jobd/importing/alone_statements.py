@@ -125,20 +125,17 @@ class AloneStatements:
         """
 
     def _existing_row(self) -> str:
-        match self._all.on_conflict:
+        match self._all.rules.on_conflict:
             case OnConflict.SKIP:
                 return f"skipped := array_append(skipped, s.{NUMBER});"
             case OnConflict.ERROR:
                 return f"insert into {self._all.outcomes} (number, sqlstate) values (s.{NUMBER}, 'exists');"
-            case OnConflict.UPDATE if not self._all.updated_columns:
+            case OnConflict.UPDATE if not self._all.rules.compared:
                 return f"unchanged := array_append(unchanged, s.{NUMBER});"
             case _:
-                sets = ", ".join(
-                    f"{each.quoted_name} = s.{each.quoted_name}" for each in self._all.updated_columns
-                )
                 return f"""
                     if is_different then
-                        update {self._target.quoted_name} t set {sets} where {self._all.matches};
+                        update {self._target.quoted_name} t set {self._all.sets} where {self._all.matches};
                         get diagnostics touched = row_count;
                         if touched > 0 then
                             updated := array_append(updated, s.{NUMBER});

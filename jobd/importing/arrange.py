@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.objections import Objections
     from jobd.importing.row_schema import RowSchema
-    from jobd.importing.target import Target
     from jobd.importing.values import FieldForms
     from jobd.sources import CopyDialect, RecordBatch
 
@@ -31,15 +30,15 @@ class Arranger:
 
     def __init__(  # noqa: PLR0917  in the order in which they are made
         self,
-        target: Target,
         mapping: FieldMapping,
+        needed: frozenset[str],
         words: NullWords,
         forms: FieldForms,
         schema: RowSchema | None,
         dialect: CopyDialect,
     ) -> None:
         self._schema = schema
-        self._target = target
+        self._needed = needed
         self.mapping = mapping
         self._words = words
         self._rule = null_rule(words, dialect)
@@ -60,8 +59,7 @@ class Arranger:
         nulls = np.zeros(len(ready), np.bool_)
         for place, each in enumerate(self.mapping.fields):
             column = each.column
-            is_needed = column in self.mapping.key or self._target.refuses_null(column)
-            if is_needed and len(ready):
+            if column.name in self._needed and len(ready):
                 nulls[null_records(ready, place, rule, is_text=column.is_text)] = True
         nulls[list(objections)] = True
         arranged = ArrangedBatch(

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.nulls import NullWords
     from jobd.importing.row_schema import RowSchema
+    from jobd.importing.rules import Rules
     from jobd.importing.target import Target
     from jobd.importing.values import FieldForms
-    from jobd.model.options import OnConflict
     from jobd.sources import CopyDialect, RecordBatch
 
 
@@ -39,7 +39,7 @@ class Importer:
         target: Target,
         mapping: FieldMapping,
         *,
-        on_conflict: OnConflict,
+        rules: Rules,
         words: NullWords,
         forms: FieldForms,
         schema: RowSchema | None = None,
@@ -48,7 +48,7 @@ class Importer:
         drop_on_commit: bool = False,
     ) -> None:
         # The token is random, since code of the submitter's may run on the connection before the table is made.
-        statements = Statements(target, mapping, on_conflict, secrets.token_hex(8), drop_on_commit=drop_on_commit)
+        statements = Statements(target, mapping, rules, secrets.token_hex(8), drop_on_commit=drop_on_commit)
         self.plan = Plan(
             target,
             mapping,
@@ -58,7 +58,7 @@ class Importer:
             signature_of(mapping.columns),
         )
         self.course = Course.at_start(self.plan, is_target_empty=False)
-        self._arranger = Arranger(target, mapping, words, forms, schema, dialect)
+        self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect)
         self._places = forms.places
         self._time_zone = time_zone
 

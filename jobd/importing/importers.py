@@ -11,10 +11,11 @@ from jobd.importing.mapping import is_own, map_fields
 from jobd.importing.names import TargetNames, normal
 from jobd.importing.nulls import null_words
 from jobd.importing.row_schema import RowSchema
-from jobd.model.options import OnConflict
+from jobd.importing.rules import rules_of
 
 if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
+    from jobd.importing.rules import Rules
     from jobd.importing.target import Target
     from jobd.model.options import ImportOptions
     from jobd.sources.records import Layout
@@ -63,11 +64,12 @@ class Importers:
     def _make(self, layout: Layout) -> Importer:
         is_named = bool(layout.header)
         mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
-        _require_privileges(self.target, mapping, self._options)
+        rules = rules_of(self._options, mapping, self.target)
+        _require_privileges(self.target, mapping, rules)
         importer = Importer(
             self.target,
             mapping,
-            on_conflict=self._options.on_conflict,
+            rules=rules,
             words=null_words(self._options, mapping, is_json=layout.quotes_texts),
             forms=field_forms(self._options, mapping, is_json=layout.quotes_texts),
             schema=self._schema(mapping, layout),
@@ -80,16 +82,16 @@ class Importers:
         return importer
 
 
-def _require_privileges(target: Target, mapping: FieldMapping, options: ImportOptions) -> None:
+def _require_privileges(target: Target, mapping: FieldMapping, rules: Rules) -> None:
     wanted = ["insert"]
     lacking = {column.name for column in mapping.columns if not column.may_insert}
+    compared = rules.compared if rules.updates else ()
     if mapping.key:
         wanted.append("select")
-        lacking |= {column.name for column in mapping.columns if not column.may_select}
-        if options.on_conflict is OnConflict.UPDATE:
+        lacking |= {column.name for column in (*mapping.key, *compared) if not column.may_select}
+        if compared:
             wanted.append("update")
-            key = set(mapping.key)
-            lacking |= {column.name for column in mapping.columns if column not in key and not column.may_update}
+            lacking |= {column.name for column in compared if not column.may_update}
     if lacking:
         raise TargetError(
             f"role {target.role_name} may not do all of {', '.join(wanted)} with {', '.join(sorted(lacking))} of "

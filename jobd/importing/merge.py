@@ -70,7 +70,7 @@ async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bo
 
 
 def _settle(work: Work, numbers: Sequence[int] | None, classified: Classified, dropped: Sequence[int]) -> None:
-    mode = work.plan.statements.on_conflict
+    mode = work.plan.rules.on_conflict
     others = np.zeros(len(work.fates), np.bool_)
     others[work.chosen(numbers)] = True
     others[classified.new] = False
@@ -93,14 +93,17 @@ async def _require_independent(
     arguments = () if numbers is None else (numbers,)
     if may_repeat and await work.value(work.plan.statements.has_repeats(is_part=part), *arguments):
         raise Repeated
-    if not classified.found or work.plan.statements.on_conflict is not OnConflict.UPDATE:
+    rules = work.plan.rules
+    if not classified.found or not rules.updates:
         return
     # Inserts that collide raise by themselves; an update may collide with what another row is about to give up.
-    mapped = {column.name for column in work.plan.mapping.columns}
+    written = {column.name for column in rules.compared}
+    staged = written | {column.name for column in work.plan.mapping.key}
     for index in work.plan.target.indexes:
-        if index.name == work.plan.mapping.key_index or (index.columns and mapped.isdisjoint(index.columns)):
+        if index.name == work.plan.mapping.key_index or (index.columns and written.isdisjoint(index.columns)):
             continue
-        if not index.is_plain or not mapped.issuperset(index.columns):
+        is_mixed = len(index.columns) > 1 and not rules.kept.isdisjoint(index.columns)
+        if not index.is_plain or not staged.issuperset(index.columns) or is_mixed:
             raise Unsettled(f"{index.name} may make rows depend on each other")
         if await work.value(work.plan.rows.collides(index, is_part=part), *arguments):
             raise Unsettled(f"rows collide in {index.name}")
@@ -179,7 +182,7 @@ async def _write(work: Work, classified: Classified, *, expects_gaps: bool) -> l
                     if not expects_gaps:
                         raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
                     dropped = await _still_new(work, classified.new, len(classified.new) - added)
-            if classified.found and work.plan.updates:
+            if classified.found and work.plan.rules.updates:
                 updated = await work.execute(work.plan.statements.update, classified.found)
                 if updated != len(classified.found):
                     raise Unsettled if expects_gaps else _NotAllNew

@@ -149,6 +149,7 @@ class Refusals:
         names: Sequence[str] = ()
         if sqlstate == "23502" and column_name:
             self._require_known(column_name)
+            message = f"{column_name} must not be null"
         if sqlstate == "exists":
             names = [column.name for column in self._mapping.key]
             message = f"a row with this key exists already: {self._shown(number, names)}"

@@ -6,12 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jobd.importing.statements import INPUT_ERROR_SINCE, NUMBER, literal
-from jobd.model.options import OnConflict
 from jobd.model.row_error import RAW_DATA_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from jobd.importing.statements import Statements
-    from jobd.importing.target import Check, ForeignKey, TargetColumn, UniqueIndex
+    from jobd.importing.target import ForeignKey, TargetColumn, UniqueIndex
 
 
 class RowStatements:
@@ -19,6 +18,7 @@ class RowStatements:
 
     def __init__(self, statements: Statements) -> None:
         self._all = statements
+        self._rules = statements.rules
         self._target = statements.target
         self._columns = statements.mapping.columns
         mapped = {column.name for column in self._columns}
@@ -30,6 +30,12 @@ class RowStatements:
         ]
         self.self_references = [
             each for each in self._target.foreign_keys if each.is_self and not mapped.isdisjoint(each.columns)
+        ]
+        # Where a blank leaves an existing row's value, a null is wrong in a new row only.
+        self.nulls = [
+            column
+            for column in self._columns
+            if column.name not in self._rules.needed and self._target.refuses_null(column)
         ]
         self._input_error = f"pg_temp.jobd_input_error_{statements.typed.rpartition('_')[2]}"
 
@@ -53,7 +59,7 @@ class RowStatements:
             f"select {NUMBER} as number, {place} as place, null::text as message, '23502' as sqlstate, "
             f"null::text as value from {self._all.texts} where c{place} is null"
             for place, column in enumerate(self._columns)
-            if column in self._all.mapping.key or self._target.refuses_null(column)
+            if column.name in self._rules.needed
         ]
         found = [part for part in parts if part]
         return " union all ".join(found) + " order by number, place" if found else None
@@ -96,21 +102,32 @@ class RowStatements:
 
     # --- rows that a constraint refuses
 
+    @cached_property
+    def refusing(self) -> list[tuple[str, str | None, str | None]]:
+        """What may refuse a row, in PostgreSQL's order: the sqlstate, and the name of the constraint or column."""
+        return [
+            *(("23502", None, column.name) for column in self.nulls),
+            *(("23514", check.name, None) for check in self.checks),
+            *(("23503", key.name, None) for key in self.foreign_keys),
+        ]
+
     def violations(self, *, is_part: bool) -> str | None:
-        """Rows of the typed table that a CHECK or FOREIGN KEY refuses: number, and the rule's place among both."""
+        """Rows of the typed table that something refuses: number, and its place in ``refusing``."""
         only = f" and s.{NUMBER} = any ($1::int[])" if is_part else ""
-        parts = [self._check_part(place, check) + only for place, check in enumerate(self.checks)]
+        wrong = [f"{column.quoted_name} is null" for column in self.nulls]
+        wrong += [f"({check.expression}) is false" for check in self.checks]
+        parts = [self._own_part(place, condition) + only for place, condition in enumerate(wrong)]
         parts += [
-            self._foreign_key_part(len(self.checks) + place, key) + only
+            self._foreign_key_part(len(wrong) + place, key) + only
             for place, key in enumerate(self.foreign_keys)
             if not key.is_self
         ]
         return " union all ".join(parts) + " order by 1, 2" if parts else None
 
-    def _check_part(self, place: int, check: Check) -> str:
+    def _own_part(self, place: int, condition: str) -> str:
         return (
             f"select s.{NUMBER} as number, s._jobd_rule as rule "
-            f"from (select *, {place} as _jobd_rule from {self._all.typed} where ({check.expression}) is false) s "
+            f"from (select *, {place} as _jobd_rule from {self._all.typed} where {condition}) s "
             f"where true{self._unless_there()}"
         )
 
@@ -121,8 +138,8 @@ class RowStatements:
         )
 
     def _unless_there(self) -> str:
-        """Where existing rows are left alone, a record of one is not held against the constraints."""
-        if self._all.on_conflict is OnConflict.UPDATE or not self._all.mapping.key:
+        """Where existing rows keep what they have, a record of one is not held against the constraints."""
+        if self._rules.overwrites or not self._all.mapping.key:
             return ""
         return f" and not exists (select from {self._target.quoted_name} t where {self._all.matches})"
 

@@ -75,7 +75,7 @@ async def _rounds(work: Work) -> None:
     await _settle(work, [number for number in everything if number not in repeated])
     for before in sorted(later):
         numbers = later[before]
-        if not work.plan.updates and await _refuse_violations(work, numbers):
+        if not work.plan.rules.overwrites and await _refuse_violations(work, numbers):
             # Where the first row of a key was refused, the next one is the first.
             numbers = [number for number in numbers if number not in work.refusals]
         await (_one_by_one(work, numbers) if before == ROUNDS_MAX else _settle(work, numbers))
@@ -129,7 +129,7 @@ async def _one_by_one(work: Work, numbers: Sequence[int]) -> None:
 
 
 async def _refuse_violations(work: Work, numbers: Sequence[int] | None = None) -> bool:
-    """Refuse rows, all or of those named, that violate a CHECK or FOREIGN KEY, and say whether there were any.
+    """Refuse rows, all or of those named, that a constraint refuses for certain, and say whether there were any.
 
     Where a trigger may still change a row, nothing can be foreseen; where a row may have no partition to go to,
     that is told before any constraint.
@@ -148,13 +148,12 @@ async def _refuse_violations(work: Work, numbers: Sequence[int] | None = None) -
     first: dict[int, int] = {}
     for row in found:
         first.setdefault(row["number"], row["rule"])
-    if first and work.plan.mapping.key and not work.plan.updates:
+    if first and work.plan.mapping.key and not work.plan.rules.overwrites:
         for number in await work.numbers(work.plan.rows.preceded, list(first)):
             del first[number]
-    names = [check.name for check in work.plan.rows.checks] + [key.name for key in work.plan.rows.foreign_keys]
     for number, rule in first.items():
-        sqlstate = "23514" if rule < len(work.plan.rows.checks) else "23503"
-        work.refusals.refuse_row(number, sqlstate, None, names[rule])
+        sqlstate, constraint_name, column_name = work.plan.rows.refusing[rule]
+        work.refusals.refuse_row(number, sqlstate, None, constraint_name, column_name)
     await _remove(work, list(first))
     work.found_violations = bool(first)
     return bool(first)
@@ -168,7 +167,8 @@ async def _refuse_dangling(work: Work) -> bool:
     keys = work.plan.rows.self_references
     if not keys:
         return False
-    if work.plan.target.has_before_row_triggers or any(key not in work.plan.rows.foreign_keys for key in keys):
+    cannot_foresee = work.plan.target.has_before_row_triggers or work.plan.rules.updates_parts
+    if cannot_foresee or any(key not in work.plan.rows.foreign_keys for key in keys):
         return True
     await work.hash()
     for _pass in range(PASSES_MAX):

@@ -9,10 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jobd.model.options import OnConflict
-
 if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
+    from jobd.importing.rules import Rules
     from jobd.importing.target import Target, TargetColumn
     from jobd.sources import CopyDialect
 
@@ -49,11 +48,11 @@ class Statements:
     """The statements of one import. ``token`` makes the names of its temporary tables its own."""
 
     def __init__(
-        self, target: Target, mapping: FieldMapping, on_conflict: OnConflict, token: str, *, drop_on_commit: bool
+        self, target: Target, mapping: FieldMapping, rules: Rules, token: str, *, drop_on_commit: bool
     ) -> None:
         self.target = target
         self.mapping = mapping
-        self.on_conflict = on_conflict
+        self.rules = rules
         self.typed = f"pg_temp.jobd_typed_{token}"
         self.texts = f"pg_temp.jobd_texts_{token}"
         self.outcomes = f"pg_temp.jobd_outcomes_{token}"
@@ -61,8 +60,6 @@ class Statements:
         self._names = [column.quoted_name for column in mapping.columns]
         self._column_list = ", ".join(self._names)
         self._key = [column.quoted_name for column in mapping.key]
-        key_names = {column.name for column in mapping.key}
-        self.updated_columns = [column for column in mapping.columns if column.name not in key_names]
 
     # --- COPY
 
@@ -176,14 +173,23 @@ class Statements:
 
     @cached_property
     def differs(self) -> str:
-        """Staged row s has other values than the target's row t."""
-        return (
-            " or ".join(
-                distinct(column, f"t.{column.quoted_name}", f"s.{column.quoted_name}")
-                for column in self.updated_columns
-            )
-            or "false"
-        )
+        """Staged row s has other values than the target's row t, among those that an update may touch."""
+        return " or ".join(self._differs_in(column) for column in self.rules.compared) or "false"
+
+    def _differs_in(self, column: TargetColumn) -> str:
+        name = column.quoted_name
+        differs = distinct(column, f"t.{name}", f"s.{name}")
+        # "is distinct from null", since "is not null" is another thing for composite types.
+        return f"(s.{name} is distinct from null and {differs})" if column.name in self.rules.kept else differs
+
+    @cached_property
+    def sets(self) -> str:
+        """What an update of row t by staged row s assigns."""
+        return ", ".join(self._set(column) for column in self.rules.compared)
+
+    def _set(self, column: TargetColumn) -> str:
+        name = column.quoted_name
+        return f"{name} = " + (f"coalesce(s.{name}, t.{name})" if column.name in self.rules.kept else f"s.{name}")
 
     @staticmethod
     def _only(is_part: bool) -> str:
@@ -206,7 +212,7 @@ class Statements:
         """
         kind = self.mapping.key[0].type_name
         within = f" and t.{self._key[0]} between $1::{kind} and $2::{kind}" if is_span else ""
-        differs = self.differs if self.on_conflict is OnConflict.UPDATE else "true"
+        differs = self.differs if self.rules.updates else "true"
         there = f"t.{self._key[0]} is not null"
         return (
             f"select coalesce(array_agg(s.{NUMBER}) filter (where not {there}), '{{}}') as new_rows, "
@@ -244,10 +250,9 @@ class Statements:
 
     @cached_property
     def update(self) -> str:
-        """Write the columns that are not the key of the rows in $1, keys in order."""
-        sets = ", ".join(f"{column.quoted_name} = s.{column.quoted_name}" for column in self.updated_columns)
+        """Write the rows in $1, keys in order."""
         return (
-            f"update {self.target.quoted_name} t set {sets} "
+            f"update {self.target.quoted_name} t set {self.sets} "
             f"from (select * from {self.typed} s{self._only(is_part=True)} order by {self._keys('s')}) s "
             f"where {self.matches}"
         )

@@ -12,7 +12,6 @@ import numpy as np
 from jobd.errors import TargetError
 from jobd.importing.codes import is_about_a_row
 from jobd.importing.fates import Fate, tally_of, unsettled
-from jobd.model.options import OnConflict
 from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.refusals import Refusals
     from jobd.importing.row_statements import RowStatements
+    from jobd.importing.rules import Rules
     from jobd.importing.statements import Statements
     from jobd.importing.target import Target
 
@@ -75,9 +75,9 @@ class Plan:
     signature: str
 
     @property
-    def updates(self) -> bool:
-        """Whether rows that exist are written."""
-        return self.statements.on_conflict is OnConflict.UPDATE
+    def rules(self) -> Rules:
+        """What becomes of rows that exist."""
+        return self.statements.rules
 
     @property
     def can_attribute(self) -> bool:

@@ -98,6 +98,15 @@ _records = st.one_of(
 )
 
 
+_options = st.fixed_dictionaries(
+    {"on_conflict": st.sampled_from(["update", "update", "skip", "error"])},
+    optional={
+        "update_columns": st.sampled_from([["name"], ["amount", "nick"], ["day", "parent"], []]),
+        "blank": st.sampled_from(["set", "keep", "keep"]),
+    },
+)
+
+
 @dataclass(frozen=True)
 class Way:
     """How batches are taken: by a course that learns or one that stays as it is, with a server's abilities."""
@@ -187,21 +196,26 @@ async def _imported(  # noqa: PLR0917  what is varied, in the order of the test
         unique=True,
         max_size=3,
     ),
-    on_conflict=st.sampled_from(["update", "skip", "error"]),
+    options=_options,
 )
-@example(records=["7,ann,1,,,", "7,ann,1,2020-01-01,z,p"], before=[], on_conflict="skip")  # no partition, then FK
+@example(
+    records=["7,ann,1,,,", "7,ann,1,2020-01-01,z,p"], before=[], options={"on_conflict": "skip"}
+)  # no partition, then FK
 @example(  # dropped by a trigger although it exists
-    records=["1,ann,1,2020-01-01,a,p", "1,ann,1,,,", "1,ann,1,2020-01-01,a,q"], before=[], on_conflict="error"
+    records=["1,ann,1,2020-01-01,a,p", "1,ann,1,,,", "1,ann,1,2020-01-01,a,q"],
+    before=[],
+    options={"on_conflict": "error"},
 )
 async def test_batch_size_and_way_change_nothing(
-    empty_database: Database, shape: str, records: list[str], before: list[str], on_conflict: str
+    empty_database: Database, shape: str, records: list[str], before: list[str], options: dict[str, Any]
 ) -> None:
+    if shape == "no key":
+        options = {name: value for name, value in options.items() if name != "update_columns"}
     connection = await asyncpg.connect(empty_database.url, statement_cache_size=0)
     try:
         await connection.execute("drop table if exists parent cascade; set client_min_messages = error;" + PARENTS)
         with tempfile.TemporaryDirectory() as directory:
             path = write(Path(directory) / "rows.csv", f"{HEADER}\n" + "".join(f"{each}\n" for each in records))
-            options = {"on_conflict": on_conflict}
             expected, expected_rows = await _imported(connection, shape, before, path, options, WAYS[0])
             for way in WAYS[1:]:
                 found, rows = await _imported(connection, shape, before, path, options, way)

@@ -1,0 +1,106 @@
+"""What becomes of rows that exist: which of their columns are compared, and which an update writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobd.errors import OptionError, TargetError
+from jobd.importing.names import TargetNames, normal
+from jobd.model.options import Blank, OnConflict
+
+if TYPE_CHECKING:
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.target import Target, TargetColumn
+    from jobd.model.options import ImportOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The options about rows, for one target.
+
+    ``compared``: the columns that an update may touch; a row is unchanged when none of them differs. By name:
+    ``kept``, those of them where a null of the file leaves what the row has; ``needed``, those in which a null is
+    wrong for certain.
+    """
+
+    on_conflict: OnConflict
+    compared: tuple[TargetColumn, ...]
+    kept: frozenset[str]
+    needed: frozenset[str]
+    overwrites: bool
+
+    @property
+    def updates(self) -> bool:
+        """Whether rows that exist may be written."""
+        return self.on_conflict is OnConflict.UPDATE
+
+    @property
+    def updates_parts(self) -> bool:
+        """Whether a row may, after its update, have other values than its record."""
+        return self.updates and not self.overwrites
+
+
+def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> Rules:
+    """Check the options about rows; raises OptionError or TargetError with the nearest names."""
+    touchable = [column for column in mapping.columns if column not in mapping.key]
+    compared = _compared(options, mapping, target, touchable)
+    updates = options.on_conflict is OnConflict.UPDATE
+    kept: set[str] = set()
+    if options.blank is Blank.KEEP and updates and mapping.key:
+        kept = {column.name for column in compared if mapping.field_of(column.name)}
+    needs_none = {column.name for column in compared if column.name in kept and not column.refuses_null}
+    return Rules(
+        on_conflict=options.on_conflict,
+        compared=compared,
+        kept=frozenset(kept),
+        overwrites=updates and not kept and len(compared) == len(touchable),
+        needed=frozenset(
+            column.name
+            for column in mapping.columns
+            if column in mapping.key or (target.refuses_null(column) and column.name not in needs_none)
+        ),
+    )
+
+
+def _compared(
+    options: ImportOptions, mapping: FieldMapping, target: Target, touchable: list[TargetColumn]
+) -> tuple[TargetColumn, ...]:
+    if options.update_columns is None:
+        return tuple(touchable)
+    if not mapping.key:
+        raise OptionError("option update_columns needs a key, by which the row to be updated is found")
+    chosen = set()
+    optional = {normal(each) for each in options.optional}
+    for name in options.update_columns:
+        column = _column(name, options, mapping, target)
+        if column in mapping.key:
+            raise OptionError(
+                f"option update_columns: {column.name} is part of the key, by which the row is found; an update "
+                "cannot change it"
+            )
+        if column in touchable:
+            chosen.add(column.name)
+        elif optional.isdisjoint({normal(column.name), *_sources(options, column)}):
+            raise OptionError(
+                f"option update_columns: column {column.name} is filled neither by the file nor by constants",
+            )
+    return tuple(column for column in touchable if column.name in chosen)
+
+
+def _sources(options: ImportOptions, column: TargetColumn) -> set[str]:
+    """What a column may be called in the file."""
+    return {normal(source) for source, wanted in options.columns.items() if normal(wanted) == normal(column.name)}
+
+
+def _column(name: str, options: ImportOptions, mapping: FieldMapping, target: Target) -> TargetColumn:
+    """The column of a name of the target's or of the file's."""
+    columns = TargetNames(target)
+    in_file = {normal(source): columns.find(wanted) for source, wanted in options.columns.items()}
+    in_file |= {normal(each.source_name): each.column for each in mapping.fields}
+    column = columns.find(name) or in_file.get(normal(name))
+    if column is None:
+        raise TargetError(
+            f"option update_columns: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
+        )
+    return column
