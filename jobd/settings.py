@@ -114,6 +114,9 @@ class Settings(BaseModel):
     workbook_bytes_max: int = Field(
         64 << 20, ge=1, description="Bytes of a workbook at most, packed or unpacked: it is held in memory."
     )
+    atomic_seconds_max: Seconds = Field(
+        3600, description="How long the one transaction of an `atomic` import may take."
+    )
     handlers: Names = Field(
         (), description="Python modules (or module:attribute) that register handlers of processing jobs."
     )

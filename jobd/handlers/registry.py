@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Imported at the first job of the type: a daemon that imports nothing need not keep the import path in memory.
 _BY_TYPE = {
     JobType.IMPORT: "jobd.handlers.import_job:ImportHandler",
+    JobType.VALIDATION: "jobd.handlers.validation_job:ValidationHandler",
     JobType.PROCESSING: "jobd.handlers.processing:ProcessingHandler",
 }
 

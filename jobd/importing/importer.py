@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class Importer:
-    """One import's way into its target. Holds nothing of a batch: an attempt may be repeated at any time."""
+    """One import's way into its target. Holds nothing of a batch: an attempt may be repeated at any time.
+
+    ``shares_transaction``: batches are not committed one by one, so that staging tables outlive them.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class Importer:
         dialect: CopyDialect,
         time_zone: str | None = None,
         drop_on_commit: bool = False,
+        shares_transaction: bool = False,
+        may_go_direct: bool = True,
     ) -> None:
         # The token is random, since code of the submitter's may run on the connection before the table is made.
         statements = Statements(target, mapping, rules, secrets.token_hex(8), drop_on_commit=drop_on_commit)
@@ -57,7 +63,9 @@ class Importer:
             AloneStatements(statements),
             signature_of(mapping.columns),
         )
-        self.course = Course.at_start(self.plan, is_target_empty=False)
+        self._may_go_direct = may_go_direct
+        self._shares_transaction = shares_transaction
+        self.begin_with(is_target_empty=False)
         self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect)
         self._places = forms.places
         self._time_zone = time_zone
@@ -65,6 +73,8 @@ class Importer:
     def begin_with(self, *, is_target_empty: bool) -> None:
         """Choose the first batch's way."""
         self.course = Course.at_start(self.plan, is_target_empty=is_target_empty)
+        if not self._may_go_direct:
+            self.course = replace(self.course, may_go_direct=False)
 
     def follow(self, other: Importer) -> None:
         """Begin with what another importer into the same target has learnt."""
@@ -88,6 +98,8 @@ class Importer:
         try:
             if self._time_zone is not None:
                 await set_time_zone(connection, self._time_zone)
+            if self._shares_transaction:
+                await work.execute(self.plan.statements.drop_all)
             await self._write(work)
             mapping = self.plan.mapping
             await require_unchanged(

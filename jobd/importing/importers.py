@@ -27,11 +27,21 @@ class Importers:
     """Made as they are needed; those that were not needed for the longest time are forgotten."""
 
     def __init__(
-        self, target: Target, options: ImportOptions, *, time_zone: str | None, drop_on_commit: bool
+        self,
+        target: Target,
+        options: ImportOptions,
+        *,
+        time_zone: str | None,
+        drop_on_commit: bool,
+        keeps: bool = True,
     ) -> None:
         self.target = target
         self._options = options
         self._time_zone = time_zone
+        # Whether all batches share one transaction: rows that refer to rows of the target itself must be there.
+        refers_to_itself = any(key.is_self for key in target.foreign_keys)
+        self.is_whole = options.atomic or (not keeps and refers_to_itself)
+        self._keeps = keeps
         self._drop_on_commit = drop_on_commit
         self._made: dict[Layout, Importer] = {}
 
@@ -76,6 +86,8 @@ class Importers:
             dialect=layout.dialect,
             time_zone=self._time_zone,
             drop_on_commit=self._drop_on_commit,
+            shares_transaction=self.is_whole,
+            may_go_direct=self._keeps,
         )
         if self._made:
             importer.follow(next(reversed(self._made.values())))

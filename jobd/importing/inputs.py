@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,10 @@ class Inputs:
     def feed(self, cursor: Cursor | None) -> Feed:
         """Their records from the cursor on."""
         return Feed(self.files, self.options, cursor)
+
+    def from_start(self) -> Inputs:
+        """The same as if no file had been read yet."""
+        return replace(self, options=replace(self.options, done=frozenset()))
 
     @property
     def size_bytes(self) -> int | None:

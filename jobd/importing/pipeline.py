@@ -1,59 +1,51 @@
-"""An import from its first record to its last: read one batch ahead, commit one batch after the other."""
+"""An import from its first record to its last: find its files and its target, then take batch after batch."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
-from jobd.errors import JobFailed, SourceError, TargetError
+from jobd.errors import SourceError, TargetError
+from jobd.importing.batches import Batches, Ready, first_of, result_of
 from jobd.importing.error_limit import Cut, ErrorJudge
-from jobd.importing.file_counts import file_counts
 from jobd.importing.inputs import Inputs, open_inputs
 from jobd.importing.pace import Pace
 from jobd.importing.prepare import freeze, prepare
+from jobd.importing.rehearsal import Rehearsal
 from jobd.importing.repeats import find_repeated, find_unchanged, leave_out_all
 from jobd.importing.totals import Totals, estimated_rows
+from jobd.importing.whole import Whole
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
 from jobd.model.tally import Tally
-from jobd.runner.context import BatchResult
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from jobd.importing.arrange import ArrangedBatch
-    from jobd.importing.importer import Importer
     from jobd.importing.importers import Importers
     from jobd.importing.work import Work
-    from jobd.runner.context import JobContext
-    from jobd.sources import Feed, RecordBatch, Source
-
-_UNBOUNDED = 1 << 62
+    from jobd.runner.context import BatchResult, JobContext
+    from jobd.sources import Feed, Source
 
 
-async def run_import(context: JobContext) -> dict[str, Any]:
-    """Import the job's source into its target, from the cursor on; the result says which ways batches took."""
+async def run_import(context: JobContext, *, keeps: bool = True) -> dict[str, Any]:
+    """Import the job's source into its target, from the cursor on; the result says which ways batches took.
+
+    ``keeps``: False for a validation, which finds out what an import would do; the result says that.
+    """
     options = ImportOptions.parse(context.job.options)
     if not context.job.target:
         raise TargetError("the job names no target: set target to schema.table", code="target_missing")
     inputs = await open_inputs(context, options)
     try:
-        return await Import(context, options, inputs).run()
+        return await Import(context, options, inputs, keeps=keeps).run()
     finally:
         inputs.files.close()
-
-
-class Ready(NamedTuple):
-    """A batch that is ready to be sent; one without an importer has no records."""
-
-    batch: RecordBatch
-    importer: Importer | None
-    arranged: ArrangedBatch | None
 
 
 class _CutShort(Exception):
@@ -65,19 +57,24 @@ class _CutShort(Exception):
 
 
 class Import:
-    """One attempt at an import job."""
+    """One attempt at an import or validation job."""
 
-    def __init__(self, context: JobContext, options: ImportOptions, inputs: Inputs) -> None:
+    def __init__(self, context: JobContext, options: ImportOptions, inputs: Inputs, *, keeps: bool) -> None:
         self._context = context
         self._options = options
         self._inputs = inputs
         job = context.job
-        cursor = context.last_cursor
+        cursor = None if options.atomic else context.last_cursor
         self._cursor = None if cursor is None else Cursor.from_json(cursor)
         self._judge = ErrorJudge(options.max_errors, job.processed_rows, job.error_count)
         self._pace = Pace(options.batch_size or context.settings.batch_size)
         self._ways = {"direct": 0, "staged": 0}
         self._totals = Totals(inputs, context)
+        self._rehearsal = None if keeps else Rehearsal()
+        self._importers: Importers | None = None
+        self._tally = Tally(
+            job.items_added, job.items_updated, job.items_unchanged, job.items_skipped, job.error_count
+        )
 
     async def run(self) -> dict[str, Any]:
         """Prepare, import, and find out beside it what is to be known of the whole."""
@@ -105,12 +102,25 @@ class Import:
         finally:
             feed.close()
         await self._totals.find()
-        return {"batches": self._ways}
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        if self._rehearsal is None:
+            return {"batches": self._ways}
+        tally = self._tally
+        return {
+            "added": tally.added,
+            "updated": tally.updated,
+            "unchanged": tally.unchanged,
+            "skipped": tally.skipped,
+            "refused": tally.refused,
+            "rows": self._rehearsal.rows,
+            **({"are_repeats_missed": True} if self._rehearsal.is_partial else {}),
+        }
 
     async def _prepare(self, feed: Feed) -> Importers | None:
         """Look at the first file and at the target; None where no file is left to be read."""
         first = await to_thread.run_sync(feed.first)
-        frozen = (self._context.job.detected or {}).get("target")
         importers = None
         if first is not None:
             importers = await self._context.read(
@@ -119,21 +129,18 @@ class Import:
                     target_name=self._context.job.target or "",
                     layout=first.layout,
                     options=self._options,
-                    frozen=frozen,
+                    frozen=(self._context.job.detected or {}).get("target"),
                     drop_on_commit=self._context.settings.statement_cache == 0,
+                    keeps=self._rehearsal is None,
                 )
             )
-            self._tell(feed, importers)
+            _tell(importers, feed)
+        self._importers = importers
         if self._context.job.detected is None:
             await self._begin(feed, first, importers)
         elif first is not None and not feed.is_single:
             await self._context.begin(current_file=first.name)
         return importers
-
-    def _tell(self, feed: Feed, importers: Importers) -> None:
-        """What the feed must know of the target."""
-        feed.accepts = importers.accepts
-        feed.spans_files = importers.can_attribute
 
     async def _leave_out_unchanged(self) -> None:
         unchanged = await find_unchanged(self._context, self._inputs, self._totals)
@@ -142,7 +149,8 @@ class Import:
     async def _find_repeated(self, feed: Feed, importers: Importers | None) -> UUID | None:
         first = feed.first()
         is_begun = self._cursor is not None or self._context.job.processed_rows > 0
-        if is_begun or self._options.force or importers is None or first is None:
+        is_asked = not self._options.force and self._rehearsal is None
+        if is_begun or not is_asked or importers is None or first is None:
             return None
         plan = importers.of(first.layout).plan
         return await find_repeated(self._context, self._inputs, self._totals, plan)
@@ -169,21 +177,18 @@ class Import:
         )
 
     async def _import(self, feed: Feed, importers: Importers | None) -> None:
-        """Commit a batch while the next one is read."""
-        following = await self._read(feed, importers)
-        while following is not None:
-            present, following = following, None
-            ahead = _Ahead()
-            failure: Exception | None = None
-            async with anyio.create_task_group() as group:
-                group.start_soon(ahead.run, partial(self._read, feed, importers))
-                try:
-                    await self._commit(present)
-                except Exception as error:  # noqa: BLE001  raised below, outside the group
-                    failure = error
-            if failure is not None:
-                raise failure
-            following = ahead.result()
+        """Take all batches, each in a transaction of its own or all in one."""
+        if importers is not None and importers.is_whole:
+            feed.close()
+            whole = Whole(
+                self._context, self._options, self._inputs, self._pace,
+                tell=partial(_tell, importers), keeps=self._rehearsal is None,
+            )  # fmt: skip
+            self._tally += await whole.run(importers)
+            return
+        if self._rehearsal is not None and self._cursor is not None:
+            await self._rehearse_again(self._rehearsal, importers)
+        await Batches(feed, importers, self._pace).each(self._commit)
         failed = self._judge.at_end()
         if failed is not None:
             raise failed
@@ -197,22 +202,20 @@ class Import:
         before = sum(file.status == "failed" for file in self._inputs.listed)
         return before + feed.failed_count == len(self._inputs.files.entries)
 
-    async def _read(self, feed: Feed, importers: Importers | None) -> Ready | None:
-        def read() -> Ready | None:
-            while (batch := feed.read(self._pace.rows, self._pace.bytes)) is not None:
-                if not batch.record_count:
-                    return Ready(batch, None, None)
-                assert importers is not None  # noqa: S101  a file was opened, or there would be no records
-                try:
-                    importer = importers.of(batch.layout)
-                except JobFailed as error:
-                    if not feed.give_up(batch, error):
-                        raise
-                    continue
-                return Ready(batch, importer, importer.arrange(batch))
-            return None
-
-        return await to_thread.run_sync(read)
+    async def _rehearse_again(self, rehearsal: Rehearsal, importers: Importers | None) -> None:
+        """What was seen before an interruption must be known again; its counters are kept already."""
+        feed = self._inputs.from_start().feed(None)
+        if importers is not None:
+            _tell(importers, feed)
+        batches, left = Batches(feed, importers, self._pace), self._context.job.processed_rows
+        try:
+            while left and (ready := await batches.read(left)) is not None:
+                await self._context.read(partial(rehearsal.bring_in, ready=ready))
+                rehearsal.committed()
+                left -= ready.batch.record_count
+                self._context.raise_if_stopped()
+        finally:
+            feed.close()
 
     async def _commit(self, ready: Ready) -> None:
         """Commit one batch; where the job fails at one of its records, the batch up to that record."""
@@ -220,81 +223,48 @@ class Import:
             cut = await self._commit_whole(ready)
         except _CutShort as short:
             cut = short.cut
-            await self._commit_whole(await self._first_of(ready, cut.record_count))
+            feed = self._inputs.feed(self._cursor)
+            if self._importers is not None:
+                _tell(self._importers, feed)
+            shortened = await to_thread.run_sync(first_of, feed, ready, cut.record_count)
+            await self._commit_whole(shortened)
         if cut is not None:
             raise cut.failure
 
     async def _commit_whole(self, ready: Ready) -> Cut | None:
         batch = ready.batch
-        done: list[tuple[Work | None, Cut | None, int]] = []
+        done: list[tuple[Work | None, Cut | None, Tally]] = []
 
         async def attempt(connection: Any) -> BatchResult:
-            if ready.importer is None or ready.arranged is None:
-                done[:] = [(None, None, 0)]
-                return _result(batch, None)
-            work = await ready.importer.bring_in(connection, ready.arranged)
-            cut = self._judge.judge(work.refusals.places(), batch.record_count)
-            if cut is not None and cut.record_count < batch.record_count:
-                raise _CutShort(cut)
-            done[:] = [(work, cut, len(work.refusals))]
-            return _result(batch, work)
+            if self._rehearsal is None:
+                work = await ready.bring_in(connection)
+            else:
+                work = await self._rehearsal.bring_in(connection, ready)
+            cut = None
+            if work is not None:
+                cut = self._judge.judge(work.refusals.places(), batch.record_count)
+                if cut is not None and cut.record_count < batch.record_count:
+                    raise _CutShort(cut)
+            result = result_of(batch, work)
+            done[:] = [(work, cut, result.tally)]
+            return result
 
         began_at = time.monotonic()
         await self._context.run_batch(attempt)
-        work, cut, refused = done[0]
+        work, cut, tally = done[0]
+        if self._rehearsal is not None:
+            self._rehearsal.committed()
         if work is not None and ready.importer is not None:
             self._pace.learn(batch.record_count, time.monotonic() - began_at)
             ready.importer.learn(work)
             self._ways["direct" if work.went_direct else "staged"] += 1
         self._cursor = batch.cursor
-        self._judge = self._judge.after(batch.record_count, refused)
+        self._judge = self._judge.after(batch.record_count, tally.refused)
+        self._tally += tally
         return cut
 
-    async def _first_of(self, ready: Ready, record_count: int) -> Ready:
-        """The first records of the batch behind the cursor, read again."""
-        importer, cursor = ready.importer, self._cursor
-        assert importer is not None  # noqa: S101  a batch without records is never cut
 
-        def read() -> Ready:
-            feed = self._inputs.feed(cursor)
-            try:
-                batch = feed.read(record_count, _UNBOUNDED)
-            finally:
-                feed.close()
-            assert batch is not None  # noqa: S101  these records were read before
-            return Ready(batch, importer, importer.arrange(batch))
-
-        return await to_thread.run_sync(read)
-
-
-def _result(batch: RecordBatch, work: Work | None) -> BatchResult:
-    tally = Tally() if work is None else work.tally + Tally(refused=len(work.refusals))
-    return BatchResult(
-        tally=tally,
-        cursor=batch.cursor.to_json(),
-        progress=min(99.99, 100 * batch.fraction_read),
-        current_file=batch.spans[-1].name if batch.spans else None,
-        errors=() if work is None else work.refusals.errors(),
-        rejects=() if work is None else work.refusals.rejects(),
-        files=file_counts(batch, work),
-        read_bytes=batch.bytes_read,
-    )
-
-
-class _Ahead:
-    """The next batch, or why it cannot be read: kept until the present one is committed."""
-
-    def __init__(self) -> None:
-        self._batch: Ready | None = None
-        self._error: Exception | None = None
-
-    async def run(self, read: Any) -> None:
-        try:
-            self._batch = await read()
-        except Exception as error:  # noqa: BLE001  raised by result(), when its turn comes
-            self._error = error
-
-    def result(self) -> Ready | None:
-        if self._error is not None:
-            raise self._error
-        return self._batch
+def _tell(importers: Importers, feed: Feed) -> None:
+    """What a feed must know of the target."""
+    feed.accepts = importers.accepts
+    feed.spans_files = importers.can_attribute

@@ -33,10 +33,11 @@ async def prepare(
     options: ImportOptions,
     frozen: Mapping[str, Any] | None,
     drop_on_commit: bool,
+    keeps: bool = True,
 ) -> Importers:
     """Resolve the target and map the fields of ``layout`` onto it, or check that both are as they were frozen.
 
-    Raises TargetError, TargetChanged or OptionError. Writes nothing.
+    ``keeps``: False for a validation. Raises TargetError, TargetChanged or OptionError. Writes nothing.
     """
     try:
         target = await resolve(connection, target_name)
@@ -51,7 +52,7 @@ async def prepare(
         time_zone = await known_time_zone(connection, options.time_zone)
         await set_time_zone(connection, time_zone)
     # In a thread, since a large schema takes its time.
-    importers = Importers(target, options, time_zone=time_zone, drop_on_commit=drop_on_commit)
+    importers = Importers(target, options, time_zone=time_zone, drop_on_commit=drop_on_commit, keeps=keeps)
     first = await to_thread.run_sync(importers.of, layout)
     plan = first.plan
     await _require_valid_constants(connection, target, plan.mapping)

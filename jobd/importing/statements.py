@@ -261,6 +261,46 @@ class Statements:
         return ", ".join(f"{alias}.{name}" for name in self._key)
 
     @cached_property
+    def digests(self) -> str:
+        """Of the staged rows, in order: their numbers, and digests of their keys and of all their values."""
+        key, row = f"row({self._keys('s')})", f"row({', '.join(f's.{name}' for name in self._names)})"
+        return (
+            f"select array_agg(s.{NUMBER} order by s.{NUMBER}) as numbers, "
+            f"array_agg(hashtextextended({key}::text, 0) order by s.{NUMBER}) as keys, "
+            f"array_agg(hashtextextended({row}::text, 1) order by s.{NUMBER}) as records from {self.typed} s"
+        )
+
+    @cached_property
+    def landed(self) -> str | None:
+        """The rows of the target that the staged ones in $1 became, long values cut, as ``landed``, a JSON text.
+
+        Without a key they are added once more to be seen. None: the role may see no column.
+        """
+        seen = ", ".join(f"t.{column.quoted_name}" for column in self.target.columns if column.may_select)
+        if not seen:
+            return None
+        shown = (
+            "(select json_object_agg(e.key, case when length(e.value::text) > 500 "
+            "then to_json(left(e.value #>> '{}', 200) || '…') else e.value end) "
+            f"from json_each((select to_json(p) from (select {seen}) p)) e)::text as landed"
+        )
+        if self._key:
+            return (
+                f"select {shown} from {self.typed} s join {self.target.quoted_name} t on {self.matches}"
+                f"{self._only(is_part=True)} order by s.{NUMBER}"
+            )
+        values = ", ".join(f"s.{name}" for name in self._names)
+        return (
+            f"insert into {self.target.quoted_name} as t ({self._column_list}) overriding system value "
+            f"select {values} from {self.typed} s{self._only(is_part=True)} order by s.{NUMBER} returning {shown}"
+        )
+
+    @cached_property
+    def drop_all(self) -> str:
+        """Take the staging tables away, for the next batch of the same transaction."""
+        return f"drop table if exists {self.typed}, {self.texts}, {self.outcomes}"
+
+    @cached_property
     def is_empty(self) -> str:
         """Whether no row of the target is to be seen."""
         return f"select not exists (select from {self.target.quoted_name})"

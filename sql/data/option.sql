@@ -32,7 +32,7 @@ with known (name, is_built, meaning) as (
     ('delete_when', false, 'full snapshots: which records delete their row'),
     ('schema', true, 'a JSON Schema for each row'),
     ('similar', false, 'refuse near-duplicates'),
-    ('atomic', false, 'the whole file or nothing'),
+    ('atomic', true, 'the whole file or nothing'),
     ('track_changes', false, 'record which rows were changed, and how'),
     ('changed_only', true, 'many files: only those that changed'),
     ('on_file_error', true, 'many files: fail or skip one that cannot be read'),

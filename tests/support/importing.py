@@ -76,6 +76,9 @@ class LocalContext:
     async def begin(self, **found: Any) -> None:
         self.imported.begun |= {name: value for name, value in found.items() if value is not None}
 
+    def raise_if_stopped(self) -> None:
+        """Nobody asks for a stop."""
+
     async def files(self) -> list[ListedFile]:
         """As the database would have them: the list, and what the batches said of each file since."""
         kept = self.imported
@@ -134,7 +137,8 @@ class LocalContext:
             )
         kept.batches += 1
         kept.progress.append(result.progress)
-        assert kept.tally == sum(kept.file_tallies.values(), Tally())
+        if result.files:
+            assert kept.tally == sum(kept.file_tallies.values(), Tally())
         return BatchReceipt(kept.tally.refused, kept.tally.processed_rows, False, False)
 
 
@@ -149,11 +153,13 @@ async def import_file(
     batch_size: int = 20_000,
     roots: Sequence[Path] | None = None,
     keep: list[Imported] | None = None,
+    keeps: bool = True,
+    settings: dict[str, Any] | None = None,
     **columns: Any,
 ) -> Imported:
     """Import a file; a failure of the job is kept in the result. ``continued``: go on where that one ended.
 
-    ``keep`` gets the result at once, for imports that are broken off.
+    ``keep`` gets the result at once, for imports that are broken off. ``keeps``: False for a validation.
     """
     imported = continued or Imported()
     if keep is not None:
@@ -169,13 +175,17 @@ async def import_file(
         processed_rows=imported.tally.processed_rows,
         error_count=imported.tally.refused,
         success_count=imported.tally.success_count,
+        items_added=imported.tally.added,
+        items_updated=imported.tally.updated,
+        items_unchanged=imported.tally.unchanged,
+        items_skipped=imported.tally.skipped,
         **columns,
     )
-    settings = Settings(import_roots=tuple(roots or [_root(Path(path))]), batch_size=batch_size)
-    context = LocalContext(connection, job, settings, imported)
+    own = Settings(import_roots=tuple(roots or [_root(Path(path))]), batch_size=batch_size, **(settings or {}))
+    context = LocalContext(connection, job, own, imported)
     context.before_batch = before_batch
     try:
-        imported.result = await run_import(cast("JobContext", context))
+        imported.result = await run_import(cast("JobContext", context), keeps=keeps)
     except JobFailed as failure:
         imported.failure = failure
     return imported
