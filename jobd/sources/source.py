@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -178,16 +179,17 @@ class Source:
         records = 0
         end = start
         lines = 0
-        for block in self._format.blocks(stream, start, self._format.data_line):
-            assert isinstance(block, Block)  # noqa: S101  no new field is accepted here
-            records += len(block)
-            end = int(block.positions[-1])
-            lines = int(block.next_lines[-1]) - self._format.data_line
-            if end - start >= READ_BYTES // 2:
-                break
-        else:
-            return records
-        if stream.compression is not None:
+        with suppress(SourceError):  # the import meets it when it comes there
+            for block in self._format.blocks(stream, start, self._format.data_line):
+                assert isinstance(block, Block)  # noqa: S101  no new field is accepted here
+                records += len(block)
+                end = int(block.positions[-1])
+                lines = int(block.next_lines[-1]) - self._format.data_line
+                if end - start >= READ_BYTES // 2:
+                    break
+            else:
+                return records
+        if stream.compression is not None or lines < records:
             return round(records / max(stream.fraction_before(end), 1e-9))
         # The first stretch says how many lines make a record, samples of the whole how long lines are.
         step = max(1, (self.size_bytes - start) // _SAMPLES)
@@ -377,11 +379,11 @@ def _raw_text(pieces: list[tuple[Block, bytes, int, int]]) -> RawText | None:
     ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     offset = 0
     for block, _, start, stop in pieces:
-        if block.raw_starts is None or block.raw_ends is None:
-            return None
         first = start - bisect_left(block.refused_at, start)
         last = stop - bisect_left(block.refused_at, stop)
         if last > first:
+            if block.raw_starts is None or block.raw_ends is None:
+                return None
             begin, end = int(block.raw_starts[first]), int(block.raw_ends[last - 1])
             texts.append(block.source[begin:end])
             starts.append(block.raw_starts[first:last] + (offset - begin))

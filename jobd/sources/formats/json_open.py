@@ -44,7 +44,7 @@ def open_json_lines(probe: Probe, options: ReadOptions) -> JsonLinesFormat:
         header=list(keys),
         data_position=probe.bom_bytes,
         ignore_unknown=options.ignore_unknown,
-        record_bytes_max=options.limits.record_bytes,
+        limits=options.limits,
     )
 
 
@@ -55,5 +55,5 @@ def reopen_json_lines(frozen: Mapping[str, Any], options: ReadOptions) -> JsonLi
         data_position=int(frozen["data_position"]),
         data_line=int(frozen["data_line"]),
         ignore_unknown=options.ignore_unknown,
-        record_bytes_max=options.limits.record_bytes,
+        limits=options.limits,
     )

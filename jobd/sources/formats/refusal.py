@@ -59,6 +59,37 @@ def stray_line_end(name: str) -> tuple[str, str]:
     return "stray_line_end", f"contains a {name} outside quotes that ends no line of this file"
 
 
+def malformed_json(error: str) -> tuple[str, str]:
+    """No JSON, though where it ends can be told."""
+    reason = error.removeprefix("JSON is malformed: ").replace("Input data was truncated", "it breaks off")
+    return "malformed_json", f"is not JSON: {reason}"
+
+
+def not_an_object() -> tuple[str, str]:
+    """JSON without keys."""
+    return "not_an_object", "is JSON, but not an object of keys and values"
+
+
+def half_character() -> tuple[str, str]:
+    r"""An escape such as ``\ud800`` that stands alone."""
+    return "undecodable", "contains an escape that is half of a character (a lone surrogate), which is not text"
+
+
+def nested_too_deeply(limit: int) -> tuple[str, str]:
+    """More brackets in brackets than may be."""
+    return "nested_too_deeply", f"is nested more deeply than JOBD_NESTING_DEPTH_MAX allows ({limit} levels)"
+
+
+def unknown_field(name: str) -> tuple[str, str]:
+    """A key that is no column."""
+    return "unknown_field", f"has the key {name!r}, which is none of the columns"
+
+
+def too_many_keys(limit: int) -> tuple[str, str]:
+    """A new key where there are as many as may be."""
+    return "too_many_fields", f"has a new key where there are as many as JOBD_COLUMNS_MAX allows ({limit})"
+
+
 def refused(
     reason: tuple[str, str], line: int, raw: bytes, field: str | None = None, row_number: int = 0
 ) -> RefusedRecord:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobd.errors import SourceError
 from jobd.sources import Limits
+from jobd.sources.formats.json_convert import Conversion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,8 +92,8 @@ def test_each_bad_line_is_one_error_with_its_reason(opened: Callable[..., Source
         (6, "undecodable"),
         (7, "nul_byte"),
         (8, "unknown_field"),
-        (9, "malformed_json"),
-        (10, "malformed_json"),
+        (9, "undecodable"),
+        (10, "nested_too_deeply"),
         (13, "malformed_json"),
     ]
     assert texts(batch) == [["1"], ['{"x": "\\u0000"}'], ["2"], ["3"]]
@@ -142,3 +143,71 @@ def test_a_single_null_column_is_a_blank_record(opened: Callable[..., Source], k
     batch = only_batch(opened(content, name="a.jsonl"))
     assert batch.data == b'\n"x"\n\n'
     assert texts(batch) == [[None], ["x"], [None]]
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b" \n"])
+def test_as_many_values_as_lines_are_not_one_value_a_line(opened: Callable[..., Source], line_end: bytes) -> None:
+    content = line_end.join(
+        [b'{"a": 1}{"a": 2}', b"", b'{"a":', b'3}{"a": 4}', b'{"a": {}, "a":', b'{}}{"a": 5}', b""]
+    )
+    batch = only_batch(opened(content, name="a.jsonl", source_type="jsonl", fields=["a"]))
+    assert [each.line_number for each in batch.refused] == [1, 3, 4, 5, 6]
+    assert texts(batch) == []
+    halves = opened(
+        line_end.join([b'{"a": {}', b',"a": {}}{"a": 5}']), name="c.jsonl", source_type="jsonl", fields=["a"]
+    )
+    assert len(only_batch(halves).refused) == 2
+    good = only_batch(opened(line_end.join([b'{"a": 1}', b' {"a": 2}', b""]), name="b.jsonl"))
+    assert texts(good) == [["1"], ["2"]]
+
+
+def test_a_record_is_at_hand_as_its_line(opened: Callable[..., Source]) -> None:
+    batch = only_batch(opened(b'{"a": 1}\r\n\r\nbad\r\n {"a": "\\u0041"} ', name="a.jsonl", fields=["a"]))
+    assert [batch.raw_record(index) for index in range(2)] == [b'{"a": 1}', b' {"a": "\\u0041"} ']
+    assert batch.slice(1, 2).data == b'"A"\n'
+
+
+def test_a_late_key_begins_a_batch_of_its_own_and_the_cursor_knows_it(opened: Callable[..., Source]) -> None:
+    content = b'{"a": 1}\n{"b": 2, "x": 3}\n{"a": 4}\n'
+    source = opened(content, name="a.jsonl", fields=["a"], ignore_unknown=True)
+    first, second = list(source.batches(None, 100, 1 << 20, {"b"}.__contains__))
+    assert (first.header, texts(first), first.cursor.late_fields) == (("a",), [["1"]], ())
+    assert (second.header, texts(second)) == (("a", "b"), [[None, "2"], ["4", None]])
+    assert second.cursor.late_fields == ("b",)
+    (again,) = list(source.batches(first.cursor, 100, 1 << 20, {"b"}.__contains__))
+    assert texts(again) == texts(second)
+    (narrow,) = list(source.batches(None, 100, 1 << 20))
+    assert texts(narrow) == [["1"], [None], ["4"]]
+
+
+def test_late_keys_are_no_more_than_there_may_be_columns(opened: Callable[..., Source]) -> None:
+    content = b'{"a": 1}\n{"b": 2}\n{"c": 3}\n'
+    source = opened(content, name="a.jsonl", fields=["a"], limits=Limits(columns=2))
+    batches = list(source.batches(None, 100, 1 << 20, lambda _: True))
+    assert [batch.header for batch in batches] == [("a",), ("a", "b")]
+    (refused,) = batches[1].refused
+    assert (refused.code, refused.field) == ("too_many_fields", "c")
+    assert "JOBD_COLUMNS_MAX" in refused.message
+
+
+@pytest.mark.parametrize("others", [30, 1500])
+def test_keys_that_nobody_wants_are_learnt_and_cost_nothing_more(
+    opened: Callable[..., Source], monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    alone = 0
+    judge = Conversion._values
+
+    def counting(self: Conversion, record: bytes, identity: bytes | None) -> Any:
+        nonlocal alone
+        alone += 1
+        return judge(self, record, identity)
+
+    monkeypatch.setattr(Conversion, "_values", counting)
+    records = [{"a": number, f"x{number % others}": "y" * 50} for number in range(40_000)]
+    records.append({"b": 1})
+    content = "\n".join(map(json.dumps, records)).encode()
+    source = opened(content, name="a.jsonl", fields=["a"], ignore_unknown=True)
+    batches = list(source.batches(None, 50_000, 1 << 30, {"b"}.__contains__))
+    assert [len(batch) for batch in batches] == [40_000, 1]
+    assert batches[1].header == ("a", "b")
+    assert (alone < 20_000) == (others < 1000)
