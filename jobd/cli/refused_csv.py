@@ -22,7 +22,7 @@ class RefusedCsv:
     def __init__(self, detected: Mapping[str, Any] | None) -> None:
         source = (detected or {}).get("source") or {}
         shape = source.get("shape") or {}
-        self._is_json = source.get("format") == "jsonl"
+        self._is_json = source.get("format") in {"json", "jsonl"}
         self._delimiter = chr(shape.get("delimiter", ord(",")))
         self._quote = chr(shape.get("quote", ord('"')))
         self._escape = chr(shape.get("escape", ord('"')))

@@ -20,7 +20,7 @@ __all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", 
 NOT_BUILT = frozenset(
     {
         "on_missing", "delete_when", "track_changes", "provenance", "similar",
-        "comment", "skip_rows", "rest", "records_path",
+        "comment", "skip_rows", "rest",
     }
 )  # fmt: skip
 

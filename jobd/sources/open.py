@@ -9,7 +9,7 @@ from jobd.errors import SourceChanged, SourceError
 from jobd.sources.formats import detect
 from jobd.sources.formats.csv_open import open_csv, reopen_csv
 from jobd.sources.formats.encodings import POSTGRES_NAMES
-from jobd.sources.formats.json_open import open_json_lines, reopen_json_lines
+from jobd.sources.formats.json_open import open_json, open_json_lines, reopen_json, reopen_json_lines
 from jobd.sources.formats.probe import Probe
 from jobd.sources.formats.text_open import needs_utf8, open_text, reopen_text
 from jobd.sources.formats.transcode import TranscodedStream
@@ -127,22 +127,26 @@ def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptio
         raise SourceChanged(
             f"{file.name} has changed: its beginning is not what it was when the job first started"
         )
-    return Source(file, stream, _reopen_format(detected, options, codec), dict(detected))
+    return Source(file, stream, _reopen_format(detected, file.name, options, codec), dict(detected))
 
 
 def _open_format(kind: str, probe: Probe, options: ReadOptions) -> Format:
     if kind == "csv":
         return open_csv(probe, options)
-    return open_text(probe, options) if kind == "text" else open_json_lines(probe, options)
+    if kind == "text":
+        return open_text(probe, options)
+    return open_json(probe, options) if kind == "json" else open_json_lines(probe, options)
 
 
-def _reopen_format(detected: Mapping[str, Any], options: ReadOptions, codec: str) -> Format:
+def _reopen_format(detected: Mapping[str, Any], name: str, options: ReadOptions, codec: str) -> Format:
     if detected["format"] == "csv":
         return reopen_csv(detected, options, codec)
     if detected["format"] == "xlsx":
         return reopen_sheet(detected, options)
     if detected["format"] == "text":
         return reopen_text(detected, options, codec)
+    if detected["format"] == "json":
+        return reopen_json(detected, name, options)
     return reopen_json_lines(detected, options)
 
 

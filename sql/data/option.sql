@@ -40,7 +40,7 @@ with known (name, is_built, meaning) as (
     ('skip_rows', false, 'CSV: lines before the header'),
     ('ragged', false, 'CSV: error, pad or truncate'),
     ('rest', false, 'CSV: a column for surplus values'),
-    ('records_path', false, 'JSON: where the records are'),
+    ('records_path', true, 'JSON: where the records are'),
     ('pattern', true, 'text: a pattern with named groups'),
     ('separator', true, 'text: what separates records')
 ),

@@ -40,15 +40,17 @@ def main() -> None:
     arguments.add_argument("--only")
     chosen = arguments.parse_args()
     chosen.directory.mkdir(parents=True, exist_ok=True)
-    for kind in ("csv", "bad", "jsonl", "gzip"):
+    for kind in ("csv", "bad", "jsonl", "json", "gzip"):
         if chosen.only in {None, kind}:
             read(chosen.directory, kind, chosen.rows)
 
 
 def make(directory: Path, kind: str, rows: int) -> Path:
-    path = directory / f"{kind}-{rows}.{'jsonl' if kind == 'jsonl' else 'csv'}"
+    path = directory / f"{kind}-{rows}.{kind if kind in {'json', 'jsonl'} else 'csv'}"
     if kind == "jsonl":
         data.write_jsonl(path, rows)
+    elif kind == "json":
+        data.write_json(path, rows)
     elif kind == "gzip":
         plain, path = make(directory, "csv", rows), path.with_suffix(".csv.gz")
         if not path.exists():

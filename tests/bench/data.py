@@ -160,6 +160,21 @@ def write_jsonl(path: Path, rows: int) -> None:
     unfinished.rename(path)
 
 
+def write_json(path: Path, rows: int) -> None:
+    """Write the clean rows as one array, unless the file is there already."""
+    if path.exists():
+        return
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("w", newline="") as file:
+        divider = "["
+        for stretch in records(rows):
+            for row in stretch:
+                file.write(divider + _json_line(row)[:-1])
+                divider = ", "
+        file.write("]\n")
+    unfinished.rename(path)
+
+
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("file", type=Path, help="*.csv or *.jsonl")

@@ -26,6 +26,7 @@ _DATED = re.compile(rb"\[\s*[0-9tfn-]")  # how lines of logs begin, and hardly a
 _SHARE_OF_TABLE = 0.8  # of the lines that a delimiter divides alike in a table that is called .txt
 _DELIMITERS = ",;\t|"
 _SAMPLE_RECORDS = 200
+_FIRST_LINES = 10
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -56,11 +57,20 @@ _NAMES = {
     ".csv": "csv",
     ".tsv": "csv",
     ".tab": "csv",
+    ".json": "json",
+    ".geojson": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".txt": "text",
     ".log": "text",
 }
+# How JSON without a mark begins in the other encodings: its first two characters are ASCII (RFC 4627, section 3).
+_JSON_WITHOUT_MARK = (
+    (re.compile(rb"[{\[ \t\r\n]\0\0\0.\0\0\0", re.DOTALL), "utf-32-le"),
+    (re.compile(rb"\0\0\0[{\[ \t\r\n]\0\0\0.", re.DOTALL), "utf-32-be"),
+    (re.compile(rb"[{\[ \t\r\n]\0[^\0]\0"), "utf-16-le"),
+    (re.compile(rb"\0[{\[ \t\r\n]\0[^\0]"), "utf-16-be"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +82,13 @@ class Encoding:
 
 
 def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
-    """By the mark at the beginning, else as stated, else UTF-8."""
+    """By the mark at the beginning, else as stated, else by how JSON may begin, else UTF-8."""
     for mark, codec in _BOMS:
         if sample.startswith(mark):
             return Encoding(codec, len(mark))
     if options.encoding is None:
-        return Encoding("utf-8", 0)
+        found = (codec for beginning, codec in _JSON_WITHOUT_MARK if beginning.match(sample))
+        return Encoding(next(found, "utf-8"), 0)
     stated = codec_name(options.encoding)
     if stated is None:
         raise OptionError(f"encoding: {options.encoding!r} is no character set that is known here")
@@ -85,16 +96,16 @@ def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
 
 
 def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
-    """``csv``, ``jsonl`` or ``text``; raises where it is none of them, or cannot be told."""
+    """``csv``, ``json``, ``jsonl`` or ``text``; raises where it is none of them, or cannot be told."""
     if options.source_type == "xlsx":
         raise SourceError(
             f"{name} is no workbook (xlsx, xlsb, xls or ods), as source_type says it is",
             code="format_undetectable",
         )
     if options.source_type is not None:
-        if options.source_type not in {"csv", "jsonl", "text"}:
+        if options.source_type not in {"csv", "json", "jsonl", "text"}:
             raise OptionError(
-                f"source_type: {options.source_type} cannot be read yet, only csv, jsonl and text",
+                f"source_type: {options.source_type} is none of csv, json, jsonl, text and xlsx",
                 code="option_unsupported",
             )
         return options.source_type
@@ -105,20 +116,28 @@ def detect_format(sample: bytes, name: str, options: ReadOptions) -> str:
     if not text:
         raise SourceError(f"{name} holds nothing but blank lines", code="format_undetectable")
     named = _named(name)
-    if text[:1] in b"{[":
-        first, _, rest = text.partition(b"\n")
-        if text[:1] == b"{" and _is_json(first):
-            return "jsonl"
-        if named == "jsonl" and (rest or not _is_beginning_of_json(text)):
-            return "jsonl"
-        if _is_beginning_of_json(text) and (named is None or (named == "text" and not _DATED.match(text))):
-            raise SourceError(
-                f"{name} is JSON, but not one object per line; JSON documents cannot be read yet",
-                code="format_undetectable",
-            )
+    if options.records_path is not None:
+        return "json"
+    if text[:1] in b"{[" and (kind := _json_kind(text, named)) is not None:
+        return kind
     if named == "text":
         return "csv" if _states_csv(options) or _is_divided(sample, options) else "text"
     return named or "csv"
+
+
+def _json_kind(text: bytes, named: str | None) -> str | None:
+    """Whether text that begins as JSON does is a document, or an object per line; None where it is neither."""
+    first, _, rest = text.partition(b"\n")
+    if first.startswith(b"{") and _is_json(first):
+        # A single line is one record either way, unless it is an object of many.
+        return "jsonl" if rest.strip() or named == "jsonl" else "json"
+    if named == "jsonl" and any(
+        line.startswith(b"{") and _is_json(line) for line in rest.splitlines()[:_FIRST_LINES]
+    ):
+        return "jsonl"  # its first line is malformed
+    if named == "csv" or (named == "text" and _DATED.match(text)):
+        return None
+    return "json" if _is_beginning_of_json(text) else None
 
 
 def _named(name: str) -> str | None:
@@ -166,7 +185,7 @@ def _is_json(text: bytes) -> bool:
 
 def _is_beginning_of_json(text: bytes) -> bool:
     """Whether it could be a JSON document of several lines (or one that is longer than the sample)."""
-    return bool(re.match(rb'\{\s*("|\}|$)|\[\s*([\[{"\]0-9tfn-]|$)', text))
+    return bool(re.match(rb'\{\s*("|\}|$)|\[\s*([\[{"\]0-9-]|true\b|false\b|null\b|$)', text))
 
 
 def detect_shape(sample: bytes, options: ReadOptions, *, is_whole: bool) -> CsvShape:

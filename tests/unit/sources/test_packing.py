@@ -291,5 +291,5 @@ def test_a_tar_archive_is_never_taken_for_text(
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ".bz2", ".xz", ".lzma"])
 def test_a_name_tells_the_format_beneath_its_packing(opened: Callable[..., Source], suffix: str) -> None:
-    source = opened(zstd.compress(b'["a", 1]\n["b", 2]\n'), name=f"a.jsonl{suffix}", fields=("a",))
+    source = opened(zstd.compress(b'broken\n{"a": 1}\n'), name=f"a.jsonl{suffix}", fields=("a",))
     assert source.detected["format"] == "jsonl"
