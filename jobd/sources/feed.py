@@ -13,6 +13,7 @@ from jobd.model.cursor import Cursor
 from jobd.sources.formats.block import accepts_nothing
 from jobd.sources.open import open_stored
 from jobd.sources.records import CopyDialect, FileEnd, RecordBatch, joined
+from jobd.sources.small_files import SMALL_BYTES, SMALL_FILES_MIN, SmallFile, SmallFiles, is_one_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,8 @@ class Feed:
         self._source: Source | None = None
         self._reader: BatchReader | None = None
         self._held: RecordBatch | None = None
+        self._like_last: SmallFiles | None = None  # reads files that are small, and as the last one was
+        self._small_max = SMALL_FILES_MIN
         self._break: SourceError | None = None
         self._ended: list[FileEnd] = []
         sizes = [entry.size_bytes for entry in files.entries]
@@ -134,7 +137,13 @@ class Feed:
         if self._held is not None:
             held, self._held = self._held, None
             return held
-        while self._break is None and (self._source is not None or self._open_next()):
+        while self._break is None:
+            if self._source is None:
+                small = self._small_batch(max_rows, max_bytes)
+                if small is not None:
+                    return small
+                if not self._open_next():
+                    return None
             try:
                 batch = self._current_reader().read(max_rows, max_bytes)
             except SourceError as error:
@@ -146,11 +155,55 @@ class Feed:
             self._note_end(self._place, "completed")
         return None
 
+    def _small_batch(self, max_rows: int, max_bytes: int) -> RecordBatch | None:
+        """The next files at once, where they are small and like the last one; None: the usual way."""
+        if self._like_last is None:
+            return None
+        files: list[SmallFile] = []
+        size, place = 0, self._place + 1
+        most = min(max_rows, self._small_max)
+        while len(files) < most and size < max_bytes and place <= len(self._files.entries):
+            file = self._small_file(place)
+            if file is None:
+                break
+            files.append(file)
+            size += len(file.text)
+            place += 1
+        batch = self._like_last.batch(files) if len(files) > 1 else None
+        if batch is None:
+            self._small_max = SMALL_FILES_MIN  # so that little is read twice where files are not alike after all
+            self._like_last = None
+            return None
+        self._small_max *= 2
+        self._place = batch.spans[-1].file
+        return replace(batch, fraction_read=self._sizes_before[self._place] / max(1, self._sizes_before[-1]))
+
+    def _small_file(self, place: int) -> SmallFile | None:
+        """A file that holds one JSON object and little else."""
+        entry = self._files.entries[place - 1]
+        is_small = entry.size_bytes is not None and 0 < entry.size_bytes <= SMALL_BYTES
+        if not is_small or place in self._options.done or place in self._options.unchanged:
+            return None
+        try:
+            file = self._files.open(place - 1)
+            try:
+                text = file.stream().read(SMALL_BYTES + 1)
+            finally:
+                file.close()
+        except SourceError:
+            return None  # met again, and told, in the usual way
+        if len(text) != entry.size_bytes or not is_one_object(text):
+            return None
+        return SmallFile(place, entry.name, text, entry.modified_ns)
+
     def _placed(self, batch: RecordBatch) -> RecordBatch:
         """The batch as one of all files."""
         self._late_fields = batch.cursor.late_fields
         span = batch.spans[0]
         if span.is_ended:
+            self._like_last = None
+            if self.spans_files and self._source is not None:
+                self._like_last = SmallFiles.like(self._source, self._late_fields, self.accepts)
             self._close_source()
         elif span.file > 1 and self._source is not None:
             span = replace(span, detected=self._source.detected)

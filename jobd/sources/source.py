@@ -59,6 +59,11 @@ class Source:
         self._file.close()
 
     @property
+    def records(self) -> Format:
+        """How its records are read."""
+        return self._format
+
+    @property
     def header(self) -> list[str]:
         """The columns' names as the file has them; empty when it names none (``header: false``)."""
         return self._format.header
