@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobd.importing.nulls import NullRule, NullWords, null_records, null_rule, with_null_rule
+from jobd.importing.prefix import Prefix, constants_prefix
 from jobd.importing.values import Values
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.objections import Objections
+    from jobd.importing.prefix import Leads
     from jobd.importing.row_schema import RowSchema
     from jobd.importing.values import FieldForms
     from jobd.sources import CopyDialect, RecordBatch
@@ -36,7 +38,9 @@ class Arranger:
         forms: FieldForms,
         schema: RowSchema | None,
         dialect: CopyDialect,
+        job_id: str,
     ) -> None:
+        self._job_id = job_id
         self._schema = schema
         self._needed = needed
         self.mapping = mapping
@@ -44,7 +48,7 @@ class Arranger:
         self._rule = null_rule(words, dialect)
         self._values = Values(forms, dialect, self._rule.word if self._rule else "")
         self._positions = [each.position for each in mapping.fields]
-        self._constants = _constants_prefix(mapping, dialect, self._rule)
+        self._constants = constants_prefix(mapping, dialect, self._rule.word if self._rule else "")
 
     def arrange(self, batch: RecordBatch) -> ArrangedBatch:
         """The batch, ready to be sent."""
@@ -53,9 +57,10 @@ class Arranger:
         ready, objections = self._values.read(worded, rule)
         if self._schema is not None:
             self._schema.judge(ready, rule, batch, objections)
-        constants = (
-            self._constants if self._rule is not None else _constants_prefix(self.mapping, batch.dialect, rule)
-        )
+        constants = self._constants
+        if self._rule is None:
+            constants = constants_prefix(self.mapping, batch.dialect, rule.word)
+        prefix = Prefix(mapping=self.mapping, constants=constants, job_id=self._job_id, batch=batch)
         nulls = np.zeros(len(ready), np.bool_)
         for place, each in enumerate(self.mapping.fields):
             column = each.column
@@ -63,7 +68,7 @@ class Arranger:
                 nulls[null_records(ready, place, rule, is_text=column.is_text)] = True
         nulls[list(objections)] = True
         arranged = ArrangedBatch(
-            batch=ready, original=batch, null=rule, constants=constants, lacking=nulls, objections=objections
+            batch=ready, original=batch, null=rule, prefix=prefix, lacking=nulls, objections=objections
         )
         _ = arranged.sent  # made here, in the reader's thread
         return arranged
@@ -79,7 +84,7 @@ class ArrangedBatch:
     batch: RecordBatch
     original: RecordBatch
     null: NullRule
-    constants: bytes
+    prefix: Prefix
     lacking: NDArray[np.bool_]
     objections: Objections
 
@@ -96,16 +101,22 @@ class ArrangedBatch:
         """The records that lack nothing, as they go to COPY."""
         return self.batch if not self.lacking.any() else self.batch.keep_records(~self.lacking)
 
-    def direct(self) -> list[bytes]:
-        """What goes to COPY with a dummy header in front.
+    def direct(self, leads: Leads) -> list[bytes]:
+        """What goes to COPY with a dummy header in front, and ``leads`` (see ``prefix``) before the records.
 
         The header is needed because COPY, before it knows how lines end, miscounts those of a first record that
         spans several.
         """
         header = b"jobd" + self.sent.dialect.line_end
-        if self.constants and len(self.sent):
-            return [header, self.constants + self.constants.join(_records(self.sent))]
-        return [header, self.sent.data]
+        if not leads or not len(self.sent):
+            return [header, self.sent.data]
+        records = _records(self.sent)
+        if isinstance(leads, bytes):
+            return [header, leads + leads.join(records)]
+        pieces = [header] * (2 * len(records))
+        pieces[::2] = [leads[number] for number in self.complete.tolist()]
+        pieces[1::2] = records
+        return [header, b"".join(pieces)]
 
     def last_lines(self) -> NDArray[np.int64]:
         """The number of the line that COPY stands on when it has read each of the records sent directly."""
@@ -113,12 +124,13 @@ class ArrangedBatch:
         places = np.flatnonzero(np.frombuffer(self.sent.data, np.uint8) == mark)
         return 1 + np.searchsorted(places, self.sent.ends, "left")
 
-    def numbered(self, numbers: Sequence[int] | None = None) -> Iterator[bytes]:
-        """Records with their place as a first field; all that lack nothing, or those named.
+    def numbered(self, leads: Leads, numbers: Sequence[int] | None = None) -> Iterator[bytes]:
+        """Records with their place as a first field, then ``leads``; all that lack nothing, or those named.
 
         In pieces, so that the server works on one while the next is made.
         """
-        tail = self.batch.dialect.delimiter.encode() + self.constants
+        delimiter = self.batch.dialect.delimiter.encode()
+        tail = delimiter + (leads if isinstance(leads, bytes) else b"")
         chosen = self.complete.tolist() if numbers is None else numbers
         if len(chosen) == len(self.batch):
             chosen = range(len(self.batch))
@@ -129,6 +141,8 @@ class ArrangedBatch:
             part = chosen[first : first + _PIECE_RECORDS]
             pieces: list[bytes] = [tail] * (3 * len(part))
             pieces[::3] = [b"%d" % number for number in part]
+            if not isinstance(leads, bytes):
+                pieces[1::3] = [tail + leads[number] for number in part]
             pieces[2::3] = [data[starts[number] : ends[number]] for number in part]
             yield b"".join(pieces)
 
@@ -141,18 +155,3 @@ def _records(batch: RecordBatch) -> list[bytes]:
     data = batch.data
     starts = batch.starts.tolist()
     return [data[start:end] for start, end in zip(starts, batch.ends.tolist(), strict=True)]
-
-
-def _constants_prefix(mapping: FieldMapping, dialect: CopyDialect, rule: NullRule | None) -> bytes:
-    """The constants as CSV fields in front of each record; a text is always quoted, so that it is no null word."""
-    null = "" if rule is None else rule.word
-    parts = []
-    for _, text in mapping.constants:
-        if text is None:
-            parts.append(null)
-        else:
-            escaped = text.replace(dialect.escape, dialect.escape * 2)
-            if dialect.escape != dialect.quote:
-                escaped = escaped.replace(dialect.quote, dialect.escape + dialect.quote)
-            parts.append(dialect.quote + escaped + dialect.quote)
-    return "".join(part + dialect.delimiter for part in parts).encode(dialect.codec)

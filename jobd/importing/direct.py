@@ -36,7 +36,7 @@ class TakeStagedWay(Exception):
 
 async def bring_in_directly(work: Work) -> None:
     """Copy all records into the target, those with bad values excepted. Raises TakeStagedWay."""
-    blocks = work.arranged.direct()
+    blocks = work.arranged.direct(work.leads)
     sent = len(work.arranged.sent)
     notices: list[asyncpg.PostgresLogMessage] = []
     statement = work.plan.statements.copy_direct(

@@ -89,7 +89,7 @@ async def _copy_part(work: Work, part: Sequence[int]) -> bool:
     )
     try:
         async with work.savepoint("jobd_texts"):
-            if await copy_in(work.connection, statement, work.arranged.numbered(part)) != len(part):
+            if await copy_in(work.connection, statement, work.arranged.numbered(work.leads, part)) != len(part):
                 raise _Incomplete  # noqa: TRY301  to leave the savepoint is the point
     except _Incomplete:
         return False
@@ -99,7 +99,7 @@ async def _copy_part(work: Work, part: Sequence[int]) -> bool:
 def _values(work: Work, number: int) -> list[str | None]:
     """A record's values as COPY would read them."""
     null = work.arranged.null
-    values: list[str | None] = [text for _, text in work.plan.mapping.constants]
+    values = work.arranged.prefix.texts(number, work.imported_at)
     for each, value in zip(work.plan.mapping.fields, work.arranged.batch.fields(number), strict=True):
         is_word = value.text == null.word
         is_null = is_word and (not value.was_quoted or (null.forces_null and not each.column.is_text))

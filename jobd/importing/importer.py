@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from jobd.db.queries import query
 from jobd.importing.alone_statements import AloneStatements
 from jobd.importing.arrange import Arranger
 from jobd.importing.codes import as_failure
 from jobd.importing.course import Course
 from jobd.importing.direct import TakeStagedWay, bring_in_directly
+from jobd.importing.prefix import Origin
 from jobd.importing.refusals import Refusals
 from jobd.importing.row_statements import RowStatements
 from jobd.importing.staged import bring_in_staged
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from jobd.importing.rules import Rules
     from jobd.importing.target import Target
     from jobd.importing.values import FieldForms
+    from jobd.model.job import Job
     from jobd.sources import CopyDialect, RecordBatch
 
 
@@ -48,6 +51,7 @@ class Importer:
         forms: FieldForms,
         schema: RowSchema | None = None,
         dialect: CopyDialect,
+        job: Job,
         time_zone: str | None = None,
         drop_on_commit: bool = False,
         shares_transaction: bool = False,
@@ -66,7 +70,7 @@ class Importer:
         self._may_go_direct = may_go_direct
         self._shares_transaction = shares_transaction
         self.begin_with(is_target_empty=False)
-        self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect)
+        self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect, str(job.id))
         self._places = forms.places
         self._time_zone = time_zone
 
@@ -100,6 +104,7 @@ class Importer:
                 await set_time_zone(connection, self._time_zone)
             if self._shares_transaction:
                 await work.execute(self.plan.statements.drop_all)
+            await self._find_leads(work)
             await self._write(work)
             mapping = self.plan.mapping
             await require_unchanged(
@@ -112,6 +117,12 @@ class Importer:
             raise failure from error
         work.close()
         return work
+
+    async def _find_leads(self, work: Work) -> None:
+        """What stands before each record; the time is the transaction's own."""
+        if any(origin is Origin.IMPORTED_AT for origin, _ in self.plan.mapping.provenance):
+            work.imported_at = await work.value(query("import_time"))
+        work.leads = work.arranged.prefix.leads(work.imported_at)
 
     async def _write(self, work: Work) -> None:
         if not len(work.arranged):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.rules import Rules
     from jobd.importing.target import Target
+    from jobd.model.job import Job
     from jobd.model.options import ImportOptions
     from jobd.sources.records import Layout
 
@@ -30,11 +31,13 @@ class Importers:
         self,
         target: Target,
         options: ImportOptions,
+        job: Job,
         *,
         time_zone: str | None,
         drop_on_commit: bool,
         keeps: bool = True,
     ) -> None:
+        self._job = job
         self.target = target
         self._options = options
         self._time_zone = time_zone
@@ -84,6 +87,7 @@ class Importers:
             forms=field_forms(self._options, mapping, is_json=layout.quotes_texts),
             schema=self._schema(mapping, layout),
             dialect=layout.dialect,
+            job=self._job,
             time_zone=self._time_zone,
             drop_on_commit=self._drop_on_commit,
             shares_transaction=self.is_whole,
@@ -97,13 +101,13 @@ class Importers:
 def _require_privileges(target: Target, mapping: FieldMapping, rules: Rules) -> None:
     wanted = ["insert"]
     lacking = {column.name for column in mapping.columns if not column.may_insert}
-    compared = rules.compared if rules.updates else ()
     if mapping.key:
         wanted.append("select")
+        compared = rules.compared if rules.updates else ()
         lacking |= {column.name for column in (*mapping.key, *compared) if not column.may_select}
-        if compared:
+        if rules.written:
             wanted.append("update")
-            lacking |= {column.name for column in compared if not column.may_update}
+            lacking |= {column.name for column in rules.written if not column.may_update}
     if lacking:
         raise TargetError(
             f"role {target.role_name} may not do all of {', '.join(wanted)} with {', '.join(sorted(lacking))} of "

@@ -12,6 +12,7 @@ import orjson
 
 from jobd.errors import OptionError, TargetError
 from jobd.importing.names import TargetNames, listed, normal
+from jobd.importing.prefix import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ class MappedField:
 
 @dataclass(frozen=True, kw_only=True)
 class FieldMapping:
-    """Everything that is written of a record: constants first, then the file's fields in the file's order.
+    """Everything that is written of a record: constants, its origin, then the file's fields in the file's order.
 
     ``key`` is empty where every record is added.
     """
@@ -42,10 +43,17 @@ class FieldMapping:
     constants: tuple[tuple[TargetColumn, str | None], ...]
     key: tuple[TargetColumn, ...]
     key_index: str | None
+    provenance: tuple[tuple[Origin, TargetColumn], ...] = ()
 
     @cached_property
     def columns(self) -> tuple[TargetColumn, ...]:
-        """The columns that are compared and written, in the order in which records are sent."""
+        """The columns that are written, in the order in which records are sent."""
+        origins = (column for _, column in self.provenance)
+        return (*(column for column, _ in self.constants), *origins, *(each.column for each in self.fields))
+
+    @cached_property
+    def stated(self) -> tuple[TargetColumn, ...]:
+        """The columns that the file and the constants fill."""
         return (*(column for column, _ in self.constants), *(each.column for each in self.fields))
 
     def field_of(self, column_name: str) -> MappedField | None:
@@ -61,6 +69,7 @@ class FieldMapping:
         return {
             "columns": {each.source_name: each.column.name for each in self.fields},
             "constants": [column.name for column, _ in self.constants],
+            "provenance": {origin: column.name for origin, column in self.provenance},
             "key": [column.name for column in self.key],
         }
 
@@ -75,11 +84,15 @@ def map_fields(
     """
     fields = _by_position(field_count, target, options) if header is None else _by_name(header, target, options)
     constants = _constants(fields, target, options)
-    _require_writable([*(each.column for each in fields), *(column for column, _ in constants)], target)
     mapped = {*(each.column.name for each in fields), *(column.name for column, _ in constants)}
+    provenance = _provenance(mapped, target, options)
+    filled = mapped | {column.name for _, column in provenance}
+    _require_writable([target.column(name) for name in sorted(filled)], target)
     key, index = _key(mapped, target, options)
-    _require_complete(mapped, target, header, fields)
-    return FieldMapping(fields=tuple(fields), constants=tuple(constants), key=key, key_index=index)
+    _require_complete(filled, target, header, fields)
+    return FieldMapping(
+        fields=tuple(fields), constants=tuple(constants), provenance=provenance, key=key, key_index=index
+    )
 
 
 def _by_position(field_count: int, target: Target, options: ImportOptions) -> list[MappedField]:
@@ -205,6 +218,32 @@ def _constants(
         mapped.add(column.name)
         constants.append((column, _constant_text(value)))
     return constants
+
+
+def _provenance(
+    mapped: set[str], target: Target, options: ImportOptions
+) -> tuple[tuple[Origin, TargetColumn], ...]:
+    columns = TargetNames(target)
+    keys = {column.name for name in options.key or () if (column := columns.find(name)) is not None}
+    found: dict[Origin, TargetColumn] = {}
+    for origin, name in options.provenance.items():
+        column = columns.find(name)
+        if column is None:
+            raise TargetError(
+                f"option provenance: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
+            )
+        if column.name in keys:
+            raise OptionError(
+                f"option provenance: column {column.name} is part of the key, by which a row is found wherever "
+                "its record came from"
+            )
+        if column.name in mapped or column in found.values():
+            raise OptionError(
+                f"option provenance: column {column.name} is filled already, by the file, by constants or by "
+                "another word of provenance"
+            )
+        found[Origin(origin)] = column
+    return tuple((origin, found[origin]) for origin in Origin if origin in found)
 
 
 def _constant_text(value: object) -> str | None:

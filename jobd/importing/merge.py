@@ -97,8 +97,8 @@ async def _require_independent(
     if not classified.found or not rules.updates:
         return
     # Inserts that collide raise by themselves; an update may collide with what another row is about to give up.
-    written = {column.name for column in rules.compared}
-    staged = written | {column.name for column in work.plan.mapping.key}
+    written = {column.name for column in rules.written}
+    staged = {column.name for column in (*rules.compared, *work.plan.mapping.key)}
     for index in work.plan.target.indexes:
         if index.name == work.plan.mapping.key_index or (index.columns and written.isdisjoint(index.columns)):
             continue

@@ -130,6 +130,7 @@ class Import:
                     layout=first.layout,
                     options=self._options,
                     frozen=(self._context.job.detected or {}).get("target"),
+                    job=self._context.job,
                     drop_on_commit=self._context.settings.statement_cache == 0,
                     keeps=self._rehearsal is None,
                 )

@@ -11,6 +11,7 @@ from anyio import to_thread
 from jobd.db.queries import query
 from jobd.errors import OptionError, TargetChanged, TargetError
 from jobd.importing.importers import Importers
+from jobd.importing.prefix import Origin
 from jobd.importing.statements import INPUT_ERROR_SINCE, reading
 from jobd.importing.target import require_unchanged, resolve
 from jobd.importing.time_zone import known_time_zone, set_time_zone
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
     from jobd.importing.importer import Importer
     from jobd.importing.mapping import FieldMapping
-    from jobd.importing.target import Target
+    from jobd.importing.target import Target, TargetColumn
+    from jobd.model.job import Job
     from jobd.model.options import ImportOptions
     from jobd.sources.records import Layout
+
+# A column of row numbers must have room for a large file's.
+ROW_NUMBER_ROOM = 1_000_000_000
 
 
 async def prepare(
@@ -32,6 +37,7 @@ async def prepare(
     layout: Layout,
     options: ImportOptions,
     frozen: Mapping[str, Any] | None,
+    job: Job,
     drop_on_commit: bool,
     keeps: bool = True,
 ) -> Importers:
@@ -52,10 +58,11 @@ async def prepare(
         time_zone = await known_time_zone(connection, options.time_zone)
         await set_time_zone(connection, time_zone)
     # In a thread, since a large schema takes its time.
-    importers = Importers(target, options, time_zone=time_zone, drop_on_commit=drop_on_commit, keeps=keeps)
+    importers = Importers(target, options, job, time_zone=time_zone, drop_on_commit=drop_on_commit, keeps=keeps)
     first = await to_thread.run_sync(importers.of, layout)
     plan = first.plan
     await _require_valid_constants(connection, target, plan.mapping)
+    await _require_valid_provenance(connection, target, plan.mapping, job)
     await require_unchanged(connection, target, plan.mapping.columns, plan.mapping.key, plan.signature)
     if plan.mapping.key and target.may_select:
         is_empty = await connection.fetchval(plan.statements.is_empty)
@@ -107,12 +114,41 @@ async def _require_valid_constants(connection: asyncpg.Connection, target: Targe
             if column in mapping.key or target.refuses_null(column):
                 raise OptionError(f"option constants: column {column.name} must not be null")
             continue
-        if target.server_version < INPUT_ERROR_SINCE:
-            try:
-                await connection.fetchval(reading(column), text)
-            except asyncpg.PostgresError as error:
-                raise OptionError(f"option constants: {text!r} cannot be column {column.name}: {error}") from error
-            continue
-        found = await connection.fetchrow(query("import_input_error"), text, column.type_name)
-        if found is not None and found["message"] is not None:
-            raise OptionError(f"option constants: {text!r} cannot be column {column.name}: {found['message']}")
+        problem = await _input_error(connection, target, column, text)
+        if problem is not None:
+            raise OptionError(f"option constants: {text!r} cannot be column {column.name}: {problem}")
+
+
+async def _require_valid_provenance(
+    connection: asyncpg.Connection, target: Target, mapping: FieldMapping, job: Job
+) -> None:
+    for origin, column in mapping.provenance:
+        match origin:
+            case Origin.JOB_ID:
+                text = str(job.id)
+            case Origin.IMPORTED_AT:
+                text = await connection.fetchval(query("import_time"))
+            case Origin.FILE:
+                text = job.source or ""
+            case Origin.ROW_NUMBER:
+                text = str(ROW_NUMBER_ROOM)
+        problem = await _input_error(connection, target, column, text)
+        if problem is not None:
+            raise OptionError(
+                f"option provenance: column {column.name} is {column.type_name}, which cannot hold {origin}: "
+                f"{problem}"
+            )
+
+
+async def _input_error(
+    connection: asyncpg.Connection, target: Target, column: TargetColumn, text: str
+) -> str | None:
+    """Why a text is no value of a column's type."""
+    if target.server_version < INPUT_ERROR_SINCE:
+        try:
+            await connection.fetchval(reading(column), text)
+        except asyncpg.PostgresError as error:
+            return str(error)
+        return None
+    found = await connection.fetchrow(query("import_input_error"), text, column.type_name)
+    return None if found is None else found["message"]

@@ -193,13 +193,21 @@ class Refusals:
         """A column's value as it stood in the file, or the constant."""
         field = self._mapping.field_of(column_name)
         if field is None:
-            return next((text for column, text in self._mapping.constants if column.name == column_name), None)
+            return self._leading(number, column_name)
         batch = self._arranged.original
         if field.position:
             start = int(batch.field_ends[number, field.position - 1]) + 1
         else:
             start = int(batch.ends[number - 1]) if number else 0
         return decode_field(batch.data[start : int(batch.field_ends[number, field.position])], batch.dialect).text
+
+    def _leading(self, number: int, column_name: str) -> str | None:
+        """What stands before the record for a column, but for the time."""
+        columns = self._mapping.columns[: self._first_field]
+        texts = self._arranged.prefix.texts(number, None)
+        return next(
+            (text for column, text in zip(columns, texts, strict=True) if column.name == column_name), None
+        )
 
     def _add(  # noqa: PLR0917  in the order of an error's fields
         self,

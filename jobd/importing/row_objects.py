@@ -38,7 +38,7 @@ class RowObjects:
     def __init__(self, mapping: FieldMapping, *, is_json: bool) -> None:
         self._mapping = mapping
         self._is_json = is_json
-        self._names = [column.name for column in mapping.columns]
+        self._names = [column.name for column in mapping.stated]
         self._readers = [value_reader(each.column) for each in mapping.fields]
         self._constants = [
             None if text is None else value_reader(column)(text) for column, text in mapping.constants

@@ -21,7 +21,8 @@ class RowStatements:
         self._rules = statements.rules
         self._target = statements.target
         self._columns = statements.mapping.columns
-        mapped = {column.name for column in self._columns}
+        # What is written with updates only cannot be held against a row that may turn out to be unchanged.
+        mapped = {column.name for column in statements.mapping.stated}
         self.checks = [
             each for each in self._target.checks if each.is_checkable and mapped.issuperset(each.columns)
         ]

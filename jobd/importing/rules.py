@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The options about rows, for one target.
+    """The options about rows, for one target. What tells of a record's origin is written with every update.
 
     ``compared``: the columns that an update may touch; a row is unchanged when none of them differs. By name:
     ``kept``, those of them where a null of the file leaves what the row has; ``needed``, those in which a null is
@@ -26,6 +26,7 @@ class Rules:
 
     on_conflict: OnConflict
     compared: tuple[TargetColumn, ...]
+    provenance: tuple[TargetColumn, ...]
     kept: frozenset[str]
     needed: frozenset[str]
     overwrites: bool
@@ -36,6 +37,11 @@ class Rules:
         return self.on_conflict is OnConflict.UPDATE
 
     @property
+    def written(self) -> tuple[TargetColumn, ...]:
+        """What an update writes."""
+        return (*self.compared, *self.provenance) if self.updates and self.compared else ()
+
+    @property
     def updates_parts(self) -> bool:
         """Whether a row may, after its update, have other values than its record."""
         return self.updates and not self.overwrites
@@ -43,7 +49,7 @@ class Rules:
 
 def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> Rules:
     """Check the options about rows; raises OptionError or TargetError with the nearest names."""
-    touchable = [column for column in mapping.columns if column not in mapping.key]
+    touchable = [column for column in mapping.stated if column not in mapping.key]
     compared = _compared(options, mapping, target, touchable)
     updates = options.on_conflict is OnConflict.UPDATE
     kept: set[str] = set()
@@ -53,6 +59,7 @@ def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> R
     return Rules(
         on_conflict=options.on_conflict,
         compared=compared,
+        provenance=tuple(column for _, column in mapping.provenance),
         kept=frozenset(kept),
         overwrites=updates and not kept and len(compared) == len(touchable),
         needed=frozenset(

@@ -38,7 +38,7 @@ async def _copy_typed(work: Work) -> list[int] | None:
     sent = work.arranged.complete
     try:
         async with work.savepoint("jobd_typed"):
-            copied = await copy_in(work.connection, statement, work.arranged.numbered())
+            copied = await copy_in(work.connection, statement, work.arranged.numbered(work.leads))
     except asyncpg.PostgresError as error:
         if not is_about_a_row(error, has_row_security=False):
             raise

@@ -185,7 +185,7 @@ class Statements:
     @cached_property
     def sets(self) -> str:
         """What an update of row t by staged row s assigns."""
-        return ", ".join(self._set(column) for column in self.rules.compared)
+        return ", ".join(self._set(column) for column in self.rules.written)
 
     def _set(self, column: TargetColumn) -> str:
         name = column.quoted_name

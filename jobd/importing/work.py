@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.fates import Fates
     from jobd.importing.mapping import FieldMapping
+    from jobd.importing.prefix import Leads
     from jobd.importing.refusals import Refusals
     from jobd.importing.row_statements import RowStatements
     from jobd.importing.rules import Rules
@@ -97,6 +98,8 @@ class Work:
     arranged: ArrangedBatch
     refusals: Refusals
     fates: Fates = field(init=False)
+    imported_at: str | None = None  # where the target is told
+    leads: Leads = b""  # what stands before each record
     staged: int = 0  # rows in the typed table
     went_direct: bool = False
     direct_failed: str | None = None

@@ -27,7 +27,7 @@ with known (name, is_built, meaning) as (
     ('time_zone', true, 'the zone of times without one'),
     ('update_columns', true, 'what an update may touch'),
     ('blank', true, 'whether nulls of the file overwrite'),
-    ('provenance', false, 'target columns that say where a row came from'),
+    ('provenance', true, 'target columns that say where a row came from'),
     ('on_missing', false, 'full snapshots: what becomes of rows that the file lacks'),
     ('delete_when', false, 'full snapshots: which records delete their row'),
     ('schema', true, 'a JSON Schema for each row'),

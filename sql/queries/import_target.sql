@@ -204,6 +204,10 @@ select
 from unnest($3::int2[]) with ordinality as u (attnum, position)
 left join pg_attribute a on a.attrelid = $2::oid and a.attnum = u.attnum and not a.attisdropped;
 
+-- name: import_time
+-- When the transaction began, as every column that can take a time takes it.
+select now()::text;
+
 -- name: import_input_error
 -- Why a value is not one of a type; PostgreSQL 16 and later.
 select message, sql_error_code as sqlstate from pg_input_error_info($1, $2);

@@ -103,6 +103,7 @@ _options = st.fixed_dictionaries(
     optional={
         "update_columns": st.sampled_from([["name"], ["amount", "nick"], ["day", "parent"], []]),
         "blank": st.sampled_from(["set", "keep", "keep"]),
+        "provenance": st.sampled_from([{"file": "origin"}, {"row_number": "place"}]),
     },
 )
 
@@ -170,7 +171,7 @@ async def _imported(  # noqa: PLR0917  what is varied, in the order of the test
 ) -> tuple[Imported, Any]:
     await connection.execute("drop table if exists rows cascade; drop function if exists judge")
     await connection.execute(SHAPES[shape])
-    await connection.execute("alter table rows disable trigger user")
+    await connection.execute("alter table rows add origin text, add place int, disable trigger user")
     for values in before:
         await connection.execute(f"insert into rows (id, name, amount, parent, nick) values ({values})")
     await connection.execute("alter table rows enable trigger user")
