@@ -129,8 +129,9 @@ class ArrangedBatch:
 
         In pieces, so that the server works on one while the next is made.
         """
-        delimiter = self.batch.dialect.delimiter.encode()
-        tail = delimiter + (leads if isinstance(leads, bytes) else b"")
+        # Quoted, since a word for null may well be a number.
+        quote, delimiter = self.batch.dialect.quote.encode(), self.batch.dialect.delimiter.encode()
+        tail = quote + delimiter + (leads if isinstance(leads, bytes) else b"")
         chosen = self.complete.tolist() if numbers is None else numbers
         if len(chosen) == len(self.batch):
             chosen = range(len(self.batch))
@@ -140,7 +141,7 @@ class ArrangedBatch:
         for first in range(0, len(chosen), _PIECE_RECORDS):
             part = chosen[first : first + _PIECE_RECORDS]
             pieces: list[bytes] = [tail] * (3 * len(part))
-            pieces[::3] = [b"%d" % number for number in part]
+            pieces[::3] = [quote + b"%d" % number for number in part]
             if not isinstance(leads, bytes):
                 pieces[1::3] = [tail + leads[number] for number in part]
             pieces[2::3] = [data[starts[number] : ends[number]] for number in part]

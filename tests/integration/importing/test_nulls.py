@@ -109,3 +109,17 @@ async def test_nulls_of_json_are_null_whatever_the_words(connection: asyncpg.Con
     assert await _rows(connection) == [(None, None), ("", 2), ("NA", 3)]
     assert (await import_file(connection, path, "t", {"null_values": ["NA"]})).counts == (0, 1, 2, 0, 0)
     assert await _rows(connection) == [(None, None), ("", 2), (None, 3)]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+async def test_a_word_for_null_may_be_a_number(connection: asyncpg.Connection, tmp_path: Path, size: int) -> None:
+    await connection.execute("create table people (id int primary key, age int); insert into people values (9, 9)")
+    path = write(tmp_path / "people.csv", ["id,age", "10,0", "11,1", "x,2", "13,1"])
+    options = {"null_values": ["1"], "batch_size": size}
+    imported = await import_file(connection, path, "people", options)
+    assert imported.counts == (3, 0, 0, 0, 1)
+    assert await connection.fetchval("select array_agg(age order by id) from people where id > 9") == [
+        0,
+        None,
+        None,
+    ]
