@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from jobd.errors import DuplicateError, ParseError, RowRefused, ValidationError
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 _BY_TYPE: dict[str, type[RowRefused]] = {
     kind.error_type: kind for kind in (ParseError, ValidationError, DuplicateError, RowRefused)
 }
+# As ``importing.alone_statements`` words it.
+_SIMILAR = re.compile(r"the row (\{.*\}): similarity ([0-9.]+)$")
 
 
 def exception_of(row: Mapping[str, Any]) -> RowRefused:
@@ -24,6 +29,9 @@ def exception_of(row: Mapping[str, Any]) -> RowRefused:
         "field": row["field"],
         "raw_data": row["raw_data"],
     }
+    if row["code"] == "similar" and (found := _SIMILAR.search(row["message"])):
+        key: dict[str, object] = orjson.loads(found[1])
+        return DuplicateError(row["message"], **values, existing_key=key, similarity=float(found[2]))
     if kind is DuplicateError and row["field"] is not None:
         return DuplicateError(row["message"], **values, existing_key=_key(row["field"], row["raw_data"]))
     return kind(row["message"], **values)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobd.importing.statements import Statements
+    from jobd.importing.target import TargetColumn
 
 # Not the row's fault: the batch is tried again, or the job fails. See ``codes.is_about_a_row``.
 _NOT_OF_A_ROW = "'08', '25', '26', '28', '3D', '3F', '40', '42', '53', '55', '57', '58', 'XX'"
@@ -58,11 +59,14 @@ class AloneStatements:
                 said text;
                 rule text;
                 field text;
+                twin jsonb;
+                likeness real;
                 added int[] := '{{}}';
                 updated int[] := '{{}}';
                 unchanged int[] := '{{}}';
                 skipped int[] := '{{}}';
             begin
+                {self._prepare_similar()}
                 for s in
                     select * from {self._all.typed} where {NUMBER} = any ('{{{listed}}}'::int[]) order by {NUMBER}
                 loop
@@ -70,6 +74,7 @@ class AloneStatements:
                     loop
                         attempts := attempts + 1;
                         begin
+                            {self._refuse_similar()}
                             {self._one_row()}
                             exit;
                         exception when others then
@@ -95,6 +100,55 @@ class AloneStatements:
                 values (added, updated, unchanged, skipped);
             end $jobd$
         """
+
+    def _prepare_similar(self) -> str:
+        """Let the operator find what any of the rules may refuse, through an index where there is one."""
+        rules = self._all.rules.similar
+        if not rules:
+            return ""
+        # A little less, as the operator compares a float4 with a float8.
+        least = max(0.0, min(rule.threshold for rule in rules) - 1e-6)
+        return f"""
+            perform {self._target.trigram_schema}.similarity('', '');
+            perform set_config('pg_trgm.similarity_threshold', '{least:.7f}', true);
+            perform set_config('enable_seqscan', 'off', true);
+        """
+
+    def _refuse_similar(self) -> str:
+        schema = self._target.trigram_schema
+        key = self._all.mapping.key or self._primary_key
+        shown = ", ".join(f"{literal(column.name)}, t.{column.quoted_name}" for column in key)
+        others = f"and not ({self._all.matches})" if self._all.mapping.key else ""
+        order = "".join(f", t.{column.quoted_name}" for column in key)
+        return "".join(
+            f"""
+            select jsonb_build_object({shown}), {schema}.similarity(t.{name}::text, s.{name}::text)
+            into twin, likeness
+            from {self._target.quoted_name} t
+            where t.{name}::text operator({schema}.%) s.{name}::text {others}
+                and {schema}.similarity(t.{name}::text, s.{name}::text) >= {threshold!r}::real
+            order by {schema}.similarity(t.{name}::text, s.{name}::text) desc{order}
+            limit 1;
+            if found then
+                insert into {self._all.outcomes} (number, sqlstate, message, column_name) values (
+                    s.{NUMBER}, 'similar',
+                    {literal(column_name)} || ' resembles that of the row ' || twin || ': similarity '
+                        || round(likeness::numeric, 4),
+                    {literal(column_name)}
+                );
+                exit;
+            end if;
+            """
+            for name, column_name, threshold in (
+                (rule.column.quoted_name, rule.column.name, rule.threshold) for rule in self._all.rules.similar
+            )
+        )
+
+    @property
+    def _primary_key(self) -> list[TargetColumn]:
+        """What a row is called by where the import has no key."""
+        columns = self._target.primary_key
+        return [] if any(not column.may_select for column in columns) else columns
 
     @property
     def _has_policies(self) -> str:

@@ -29,6 +29,7 @@ MEANINGS: Mapping[str, str] = {
     "row_security": "a row-level security policy refuses the row",
     "undecodable": "the record's bytes are no text in the file's encoding, or none that the database can store",
     "trigger_refused": "a trigger of the target raised an exception",
+    "similar": "another row resembles it more than option similar allows",
     "refused": "the database refused the row for another reason; see sqlstate and message",
 }
 
@@ -46,6 +47,7 @@ _BY_SQLSTATE: Mapping[str, tuple[ErrorType, str]] = {
     "42501": (ErrorType.VALIDATION, "row_security"),
     "44000": (ErrorType.VALIDATION, "check_violation"),
     "exists": (ErrorType.DUPLICATE, "already_exists"),
+    "similar": (ErrorType.DUPLICATE, "similar"),
     SCHEMA: (ErrorType.VALIDATION, "schema_violation"),
     UNREADABLE: (ErrorType.VALIDATION, "invalid_value"),
 }

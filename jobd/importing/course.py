@@ -31,7 +31,8 @@ class Course:
     @classmethod
     def at_start(cls, plan: Plan, *, is_target_empty: bool) -> Course:
         """A target that holds rows may hold these: staged first, which will tell."""
-        may_go_direct = not plan.target.has_row_security and not plan.rows.self_references
+        is_plain = not plan.target.has_row_security and not plan.rows.self_references
+        may_go_direct = is_plain and not plan.rules.similar
         are_new = is_target_empty or not plan.mapping.key
         return cls(may_go_direct=may_go_direct, are_mostly_new=are_new, direct_after=0 if are_new else 1)
 

@@ -101,10 +101,11 @@ class Importers:
 def _require_privileges(target: Target, mapping: FieldMapping, rules: Rules) -> None:
     wanted = ["insert"]
     lacking = {column.name for column in mapping.columns if not column.may_insert}
-    if mapping.key:
+    read = {*mapping.key, *(each.column for each in rules.similar)}
+    if mapping.key or read:
         wanted.append("select")
-        compared = rules.compared if rules.updates else ()
-        lacking |= {column.name for column in (*mapping.key, *compared) if not column.may_select}
+        read.update(rules.compared if rules.updates else ())
+        lacking |= {column.name for column in read if not column.may_select}
         if rules.written:
             wanted.append("update")
             lacking |= {column.name for column in rules.written if not column.may_update}

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resemblance:
+    """From which similarity on, up to 1, another row's value of a column refuses a record."""
+
+    column: TargetColumn
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """The options about rows, for one target. What tells of a record's origin is written with every update.
 
@@ -30,6 +38,7 @@ class Rules:
     kept: frozenset[str]
     needed: frozenset[str]
     overwrites: bool
+    similar: tuple[Resemblance, ...] = ()
 
     @property
     def updates(self) -> bool:
@@ -61,6 +70,7 @@ def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> R
         compared=compared,
         provenance=tuple(column for _, column in mapping.provenance),
         kept=frozenset(kept),
+        similar=_similar(options, mapping, target),
         overwrites=updates and not kept and len(compared) == len(touchable),
         needed=frozenset(
             column.name
@@ -78,9 +88,8 @@ def _compared(
     if not mapping.key:
         raise OptionError("option update_columns needs a key, by which the row to be updated is found")
     chosen = set()
-    optional = {normal(each) for each in options.optional}
     for name in options.update_columns:
-        column = _column(name, options, mapping, target)
+        column = _column("update_columns", name, options, mapping, target)
         if column in mapping.key:
             raise OptionError(
                 f"option update_columns: {column.name} is part of the key, by which the row is found; an update "
@@ -88,19 +97,46 @@ def _compared(
             )
         if column in touchable:
             chosen.add(column.name)
-        elif optional.isdisjoint({normal(column.name), *_sources(options, column)}):
-            raise OptionError(
-                f"option update_columns: column {column.name} is filled neither by the file nor by constants",
-            )
+        else:
+            _require_optional("update_columns", column, options)
     return tuple(column for column in touchable if column.name in chosen)
 
 
-def _sources(options: ImportOptions, column: TargetColumn) -> set[str]:
-    """What a column may be called in the file."""
-    return {normal(source) for source, wanted in options.columns.items() if normal(wanted) == normal(column.name)}
+def _similar(options: ImportOptions, mapping: FieldMapping, target: Target) -> tuple[Resemblance, ...]:
+    found = []
+    for rule in options.similar:
+        column = _column("similar", rule.column, options, mapping, target)
+        if not column.is_text:
+            raise OptionError(
+                f"option similar: column {column.name} is {column.type_name}; texts alone can be similar"
+            )
+        if column in mapping.stated:
+            found.append(Resemblance(column=column, threshold=rule.threshold))
+        else:
+            _require_optional("similar", column, options)
+    if found and target.trigram_schema is None:
+        raise OptionError(
+            "option similar needs the extension pg_trgm, which this database lacks: create extension pg_trgm"
+        )
+    if found and not target.may_use_trigrams:
+        raise TargetError(
+            f"role {target.role_name} may not use the extension pg_trgm, which option similar needs: "
+            f"grant usage on schema {target.trigram_schema} to it",
+            code="no_privilege",
+        )
+    return tuple(found)
 
 
-def _column(name: str, options: ImportOptions, mapping: FieldMapping, target: Target) -> TargetColumn:
+def _require_optional(option: str, column: TargetColumn, options: ImportOptions) -> None:
+    """A column that an option names may be absent only where the file may lack it."""
+    names = {normal(source) for source, wanted in options.columns.items() if normal(wanted) == normal(column.name)}
+    if not {normal(column.name), *names} & {normal(each) for each in options.optional}:
+        raise OptionError(
+            f"option {option}: column {column.name} is filled neither by the file nor by constants",
+        )
+
+
+def _column(option: str, name: str, options: ImportOptions, mapping: FieldMapping, target: Target) -> TargetColumn:
     """The column of a name of the target's or of the file's."""
     columns = TargetNames(target)
     in_file = {normal(source): columns.find(wanted) for source, wanted in options.columns.items()}
@@ -108,6 +144,6 @@ def _column(name: str, options: ImportOptions, mapping: FieldMapping, target: Ta
     column = columns.find(name) or in_file.get(normal(name))
     if column is None:
         raise TargetError(
-            f"option update_columns: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
+            f"option {option}: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
         )
     return column

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobd.importing.work import Work
 
 ALONE_MAX = 256
+COMPARED_MAX = 100
 ROUNDS_MAX = 8
 PASSES_MAX = 32
 
@@ -27,6 +28,12 @@ PASSES_MAX = 32
 async def bring_in_staged(work: Work, *, are_mostly_new: bool, is_careful: bool) -> None:
     """Bring in all records. ``is_careful``: look for rows that constraints refuse before trying."""
     await stage(work)
+    if work.plan.rules.similar:
+        # Every row is compared with those before it. In parts, for a comparison without an index takes its time.
+        numbers = work.left().tolist()
+        for first in range(0, len(numbers), COMPARED_MAX):
+            await _one_by_one(work, numbers[first : first + COMPARED_MAX])
+        return
     orphans_left = await _refuse_dangling(work)
     if is_careful:
         await _refuse_violations(work)

@@ -108,6 +108,8 @@ class Target:
     may_select: bool
     may_stage: bool
     has_row_security: bool
+    trigram_schema: str | None
+    may_use_trigrams: bool | None
     has_before_row_triggers: bool
     may_lack_partition: bool
     is_deferrable: bool
@@ -119,6 +121,12 @@ class Target:
     def column(self, name: str) -> TargetColumn:
         """The column of exactly this name."""
         return next(column for column in self.columns if column.name == name)
+
+    @property
+    def primary_key(self) -> list[TargetColumn]:
+        """Its columns; empty where there is none."""
+        index = next((index for index in self.indexes if index.is_primary and index.is_plain), None)
+        return [] if index is None else [self.column(name) for name in index.columns]
 
     def refuses_null(self, column: TargetColumn) -> bool:
         """Whether a null in the column is wrong for certain; a trigger may still fill a NOT NULL column."""

@@ -19,7 +19,7 @@ __all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", 
 
 NOT_BUILT = frozenset(
     {
-        "on_missing", "delete_when", "track_changes", "similar", "comment", "skip_rows", "rest",
+        "on_missing", "delete_when", "track_changes", "comment", "skip_rows", "rest",
     }
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ with known (name, is_built, meaning) as (
     ('on_missing', false, 'full snapshots: what becomes of rows that the file lacks'),
     ('delete_when', false, 'full snapshots: which records delete their row'),
     ('schema', true, 'a JSON Schema for each row'),
-    ('similar', false, 'refuse near-duplicates'),
+    ('similar', true, 'refuse near-duplicates'),
     ('atomic', true, 'the whole file or nothing'),
     ('track_changes', false, 'record which rows were changed, and how'),
     ('changed_only', true, 'many files: only those that changed'),

@@ -11,6 +11,7 @@ select
     has_table_privilege(c.oid, 'select') as may_select,
     has_database_privilege(current_database(), 'temporary') as may_stage,
     row_security_active(c.oid) as has_row_security,
+    trigrams.schema_name as trigram_schema, trigrams.may_use as may_use_trigrams,
     c.relhasrules as has_rules,
     exists (
         select from pg_trigger t
@@ -27,7 +28,12 @@ join pg_class c on c.oid = given.oid
 join pg_namespace n on n.oid = c.relnamespace
 cross join lateral (
     select array_append(array(select p.relid::oid from pg_partition_tree(c.oid) p), c.oid)
-) as tree (oids);
+) as tree (oids)
+left join lateral (
+    select quote_ident(en.nspname) as schema_name, has_schema_privilege(en.oid, 'usage') as may_use
+    from pg_extension e join pg_namespace en on en.oid = e.extnamespace
+    where e.extname = 'pg_trgm'
+) as trigrams on true;
 
 -- name: import_target_nearest
 -- Tables whose names resemble one that does not exist.
