@@ -19,7 +19,7 @@ __all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", 
 
 NOT_BUILT = frozenset(
     {
-        "on_missing", "delete_when", "track_changes", "comment", "skip_rows", "rest",
+        "on_missing", "delete_when", "track_changes",
     }
 )  # fmt: skip
 
@@ -90,7 +90,7 @@ class ImportOptions:
         """
         stated = {name: value for name, value in given.items() if value is not None}
         for name in sorted(stated):
-            if name in NOT_BUILT or (name == "ragged" and stated[name] != "error"):
+            if name in NOT_BUILT:
                 raise OptionError(
                     f"option {name} is not built yet in this version; submit the job without it",
                     code="option_not_built",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Offsets = NDArray[np.int64]
 
+REST = "_rest"  # names the field that collects what is beyond a long record's last column
+
 _ZERO = np.zeros(1, np.int64)
 
 

@@ -383,16 +383,17 @@ def _raw_text(pieces: list[tuple[Block, bytes, int, int]]) -> RawText | None:
     starts: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     ends: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     offset = 0
+    if all(block.raw_starts is None for block, *_ in pieces):
+        return None
     for block, _, start, stop in pieces:
+        text, raw_starts, raw_ends = block.raw_text()
         first = start - bisect_left(block.refused_at, start)
         last = stop - bisect_left(block.refused_at, stop)
         if last > first:
-            if block.raw_starts is None or block.raw_ends is None:
-                return None
-            begin, end = int(block.raw_starts[first]), int(block.raw_ends[last - 1])
-            texts.append(block.source[begin:end])
-            starts.append(block.raw_starts[first:last] + (offset - begin))
-            ends.append(block.raw_ends[first:last] + (offset - begin))
+            begin, end = int(raw_starts[first]), int(raw_ends[last - 1])
+            texts.append(text[begin:end])
+            starts.append(raw_starts[first:last] + (offset - begin))
+            ends.append(raw_ends[first:last] + (offset - begin))
             offset += end - begin
     if not texts:
         return None

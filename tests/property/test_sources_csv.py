@@ -75,9 +75,9 @@ def test_rows_are_those_that_copy_loads(postgres: psycopg.Connection[Any], conte
         assert copied(postgres, batch.data, columns, batch.dialect) == delivered
         original = copied(postgres, content, columns, dialect)
         codes = {each.code for each in batch.refused}
-        if not isinstance(original, str):
+        if not isinstance(original, str) and (escape == '"' or b"\\" not in content):
             assert not codes or codes & OWN_RULES, "COPY takes what was refused"
-            if not codes:
+            if not codes and batch.raw is None:
                 assert delivered == original
 
 

@@ -44,6 +44,12 @@ class Block:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def raw_text(self) -> tuple[bytes, NDArray[np.int64], NDArray[np.int64]]:
+        """The taken records as they stand in the source: a text, and where each begins and ends in it."""
+        if self.raw_starts is not None and self.raw_ends is not None:
+            return self.source, self.raw_starts, self.raw_ends
+        return self.data, np.concatenate((np.zeros(min(1, len(self.ends)), np.int64), self.ends[:-1])), self.ends
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFields:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobd.sources.formats.csv_cutter import begins_field, cut, ends_field
+from jobd.sources.formats.csv_mask import FILLER, begins_with_comment
 
 if TYPE_CHECKING:
     from jobd.sources.formats.csv_cutter import CsvShape, Cut
@@ -20,20 +21,24 @@ if TYPE_CHECKING:
 def cut_carefully(buffer: bytes, shape: CsvShape, record_bytes_max: int) -> tuple[Cut, list[int]]:
     """The records at the beginning of a buffer, and which of them are lines given up because of a stray quote.
 
-    It ends before a record that is not complete in the buffer, or is too long.
+    Escapes are masked in it, comments are not. The cut ends before a record that is not complete in the buffer, or
+    is too long.
     """
     end = 0
     strays: list[tuple[int, int]] = []
+    comments: list[tuple[int, int]] = []
     while end < len(buffer):
         found = _next_record(buffer, end, shape)
         if found is None or found[0] - end > record_bytes_max or _is_stray_of_long(found, end, record_bytes_max):
             break
         if found[1]:
             strays.append((end, found[0]))
+        elif begins_with_comment(buffer, end, shape):
+            comments.append((end, found[0]))
         end = found[0]
     harmless = bytearray(buffer[:end])
-    for start, stop in strays:
-        harmless[start : stop - 1] = b"x" * (stop - 1 - start)
+    for start, stop in (*strays, *comments):
+        harmless[start : stop - 1] = bytes([FILLER]) * (stop - 1 - start)
     records = cut(bytes(harmless), shape)
     newlines = np.flatnonzero(np.frombuffer(buffer, np.uint8) == shape.newline)
     given_up = np.searchsorted(records.ends, np.array([stop for _, stop in strays], np.int64))
@@ -49,6 +54,9 @@ def _next_record(buffer: bytes, start: int, shape: CsvShape) -> tuple[int, bool,
     """Where the record ends, whether it is given up there, where it would have ended; None: not in the buffer."""
     newline, quote = bytes([shape.newline]), bytes([shape.quote])
     at = start
+    if begins_with_comment(buffer, start, shape):
+        end = buffer.find(newline, start) + 1
+        return (end, False, end) if end else None
     given_up: int | None = None
     while (end := buffer.find(newline, at) + 1) > 0:
         opener = buffer.find(quote, at, end)

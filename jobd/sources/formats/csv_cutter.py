@@ -27,13 +27,25 @@ _BLANKS = b" \t"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvShape:
-    """The bytes that give CSV its structure; ``newline`` is a line end's last byte, CR in files of lone CRs."""
+    """The bytes that give CSV its structure; ``newline`` is a line end's last byte, CR in files of lone CRs.
+
+    Without ``has_quotes``, ``quote`` is a byte that the file does not use, for COPY, which must have one.
+    ``escapes_unquoted``: an escape takes the next byte as it is outside quotes, too, which COPY does not know.
+    """
 
     delimiter: int
     quote: int
     escape: int
     newline: int = LF
     is_crlf: bool = False
+    comment: int | None = None
+    has_quotes: bool = True
+    escapes_unquoted: bool = False
+
+    @property
+    def masked(self) -> CsvShape:
+        """The shape of a text in which escaped bytes are masked already (see csv_mask)."""
+        return replace(self, escape=self.quote, escapes_unquoted=False) if self.escapes_unquoted else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +96,7 @@ class Marks:
         mask = array == shape.newline
         if with_delimiters:
             mask |= array == shape.delimiter
-        if buffer.find(shape.quote) < 0:
+        if not shape.has_quotes or buffer.find(shape.quote) < 0:
             positions = np.flatnonzero(mask)
             return cls(positions, array[positions], _NONE, None)
         if shape.escape != shape.quote and buffer.find(shape.escape) >= 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jobd.sources.formats.csv_cutter import switches_with_escape
+from jobd.sources.formats.csv_mask import EscapeMask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,11 +19,13 @@ class EndScan:
     """Carries the state of quoting from piece to piece of one record, up to its end.
 
     When the stream ends first, inside quotes, ``resume_at`` is behind the line on which those quotes opened, and
-    ``resume_lines`` the number of physical lines up to there.
+    ``resume_lines`` the number of physical lines up to there. Pieces are masked here, unless the shape says that
+    they are already.
     """
 
     def __init__(self, shape: CsvShape, start: int) -> None:
-        self._shape = shape
+        self._mask = EscapeMask(shape) if shape.escapes_unquoted else None
+        self._shape = shape.masked
         self._position = start
         self._last_quote = -1
         self._escape_before = b""
@@ -33,23 +36,28 @@ class EndScan:
 
     def feed(self, piece: bytes) -> tuple[int, bool]:
         """How much of the piece was used, and whether the record ends there."""
+        physical = np.flatnonzero(np.frombuffer(piece, np.uint8) == self._shape.newline)
+        if self._mask is not None:
+            piece = self._mask.feed(piece)
         array = np.frombuffer(piece, np.uint8)
         quotes = self._quotes(piece, array)
-        newlines = np.flatnonzero(array == self._shape.newline)
+        newlines = physical if self._mask is None else np.flatnonzero(array == self._shape.newline)
         is_outside = (np.searchsorted(quotes, newlines) + self.is_inside) % 2 == 0
         ending = np.flatnonzero(is_outside)
         if len(ending):
             end = int(newlines[ending[0]]) + 1
-            self.lines += int(ending[0]) + 1
+            self.lines += int(np.searchsorted(physical, end))
             self.is_inside = False
             return end, True
-        self._remember(quotes, newlines)
+        self._remember(quotes, newlines, physical)
         self.is_inside ^= bool(len(quotes) % 2)
-        self.lines += len(newlines)
+        self.lines += len(physical)
         self._position += len(piece)
         return len(piece), False
 
     def _quotes(self, piece: bytes, array: NDArray[np.uint8]) -> NDArray[np.int64]:
+        if not self._shape.has_quotes:
+            return np.zeros(0, np.int64)
         if self._shape.escape == self._shape.quote:
             return np.flatnonzero(array == self._shape.quote)
         # Of a run of escapes that the pieces' border divides, only odd or even matters.
@@ -60,7 +68,9 @@ class EndScan:
         self._escape_before = escape if run % 2 else b""
         return switches
 
-    def _remember(self, quotes: NDArray[np.int64], newlines: NDArray[np.int64]) -> None:
+    def _remember(
+        self, quotes: NDArray[np.int64], newlines: NDArray[np.int64], physical: NDArray[np.int64]
+    ) -> None:
         """Where reading could go on if the quotes that are open now are never closed."""
         placed = np.concatenate(([self._last_quote - self._position], quotes))
         opens = placed[1:][int(self.is_inside) :: 2]
@@ -74,7 +84,8 @@ class EndScan:
         if self.resume_at is None and is_open:
             later = int(np.searchsorted(newlines, after))
             if later < len(newlines):
-                self.resume_at = self._position + int(newlines[later]) + 1
-                self.resume_lines = self.lines + later + 1
+                end = int(newlines[later]) + 1
+                self.resume_at = self._position + end
+                self.resume_lines = self.lines + int(np.searchsorted(physical, end))
         if len(quotes):
             self._last_quote = self._position + int(quotes[-1])

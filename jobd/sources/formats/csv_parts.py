@@ -6,7 +6,7 @@ any cursor finds the same records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from jobd.sources.formats.block import Block, refused_block
 from jobd.sources.formats.csv_careful import cut_carefully
 from jobd.sources.formats.csv_cutter import CR, CsvShape, Cut, Marks, cut, find_stray
 from jobd.sources.formats.csv_long import EndScan
+from jobd.sources.formats.csv_mask import begins_with_comment, masked
 from jobd.sources.options import RAW_BYTES_MAX
 from jobd.sources.stream import READ_BYTES
 
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
     from jobd.sources.formats.window import Window
 
 _CAREFUL_BYTES = 1 << 16  # looked at step by step where a stray quote was found
+_END_OF_FILE = b"\x1a"  # Ctrl-Z, with which DOS ended text files
 _PARTS_MAX = 2_000_000  # delimiters, quotes and line ends of a record longer than a window: 16 MB of positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A cut with the bytes it is of, ``size`` of which are the file's, and which of its records are strays."""
+    """A cut with the bytes it is of, ``size`` of which are the file's, and which of its records are strays.
+
+    ``text`` is the buffer, masked.
+    """
 
     buffer: bytes
+    text: bytes
     cut: Cut
     position: int
     line: int
@@ -44,7 +50,8 @@ class CsvReading:
     """One pass over a stream."""
 
     def __init__(self, shape: CsvShape, window: Window, line: int, columns: int, record_bytes_max: int) -> None:
-        self._shape = shape
+        self._shape = shape.masked
+        self._full_shape = shape
         self._window = window
         self._line = line
         self._columns = columns
@@ -57,54 +64,87 @@ class CsvReading:
         """Everything up to the stream's end; a block is one record that was given up."""
         window = self._window
         while seen := window.look(_CAREFUL_BYTES if self._is_careful else self._size):
+            if seen == _END_OF_FILE and window.is_last(self._size):
+                return
             if self._is_careful:
-                buffer, _ = self._closed(seen, _CAREFUL_BYTES)
-                found, strays = cut_carefully(buffer, self._shape, self._limit)
-                self._is_careful = bool(strays)
-                if len(found):
-                    yield self._advanced(buffer, found, len(seen), strays)
-                else:
-                    self._careful_until = window.start
+                yield from self._careful_part(seen)
                 continue
-            buffer, is_whole = self._closed(seen, self._size)
+            buffer, text, is_whole = self._closed(seen, self._size)
             if self._size > READ_BYTES:
-                buffer, is_dense = self._light(buffer)
+                text, is_dense = self._light(text)
+                buffer = buffer[: len(text)]
                 if is_dense:
                     yield self._long(is_dense=True)
                     continue
-            found, is_long = self._bounded(cut(buffer, self._shape, with_fields=with_fields))
+            found, is_long = self._bounded(cut(text, self._shape, with_fields=with_fields))
             if len(found):
-                yield self._advanced(buffer, found, len(seen), [])
+                yield self._advanced(buffer, text, found, len(seen), [])
+            elif begins_with_comment(buffer, 0, self._shape):
+                self._skip_comment()
+                continue
             elif is_long or (found.stray is None and len(buffer) > self._limit):
                 yield self._long(is_dense=False)
             elif found.stray is not None and self._careful_until == window.start:
                 yield self._refuse(min(found.stray[1], len(seen)), refusal.stray_quote())
             elif found.stray is None and is_whole:
-                yield self._unterminated(buffer, len(seen))
+                yield self._unterminated(text, len(seen))
             elif found.stray is None:
                 self._size = min(self._size * 2, max(self._limit + 1, READ_BYTES))
             self._is_careful |= found.stray is not None
 
-    def _advanced(self, buffer: bytes, found: Cut, seen: int, strays: list[int]) -> Part:
+    def _careful_part(self, seen: bytes) -> Iterator[Part]:
+        buffer, text, _ = self._closed(seen, _CAREFUL_BYTES)
+        found, strays = cut_carefully(text, self._shape, self._limit)
+        self._is_careful = bool(strays)
+        if len(found):
+            yield self._advanced(buffer, text, found, len(seen), strays)
+        else:
+            self._careful_until = self._window.start
+
+    def _advanced(self, buffer: bytes, text: bytes, found: Cut, seen: int, strays: list[int]) -> Part:
         """The part that a cut makes; the window moves on behind it."""
         size = min(int(found.ends[-1]), seen)
+        if text is not buffer:
+            newlines = np.flatnonzero(np.frombuffer(buffer, np.uint8) == self._shape.newline)
+            found = replace(found, next_lines=np.searchsorted(newlines, found.ends))
         part = Part(
-            buffer=buffer, cut=found, position=self._window.start, line=self._line, size=size, strays=strays
+            buffer=buffer,
+            text=text,
+            cut=found,
+            position=self._window.start,
+            line=self._line,
+            size=size,
+            strays=strays,
         )
         self._line += int(found.next_lines[-1])
         self._window.advance(size)
         self._size = READ_BYTES
         return part
 
-    def _closed(self, seen: bytes, size: int) -> tuple[bytes, bool]:
-        """The window's bytes; those at the end of the stream end with a line end, even if the file does not."""
-        if not self._window.is_last(size):
-            return seen, False
-        if seen[-1] == self._shape.newline:
-            return seen, True
-        if self._shape.is_crlf and seen[-1] != CR:
-            return seen + b"\r\n", True
-        return seen + bytes([self._shape.newline]), True
+    def _closed(self, seen: bytes, size: int) -> tuple[bytes, bytes, bool]:
+        """The window's bytes, as they are and masked, and whether these are the stream's last.
+
+        They end with a line end then, even if the file does not.
+        """
+        is_whole = self._window.is_last(size)
+        if is_whole and seen.endswith(_END_OF_FILE):
+            seen = seen[:-1]
+        text = masked(seen, self._full_shape, with_comments=not self._is_careful)
+        if not is_whole or text[-1] == self._shape.newline:
+            return seen, text, is_whole
+        line_end = b"\r\n" if self._shape.is_crlf and text[-1] != CR else bytes([self._shape.newline])
+        closed = seen + line_end
+        return closed, closed if text is seen else text + line_end, True
+
+    def _skip_comment(self) -> None:
+        """A comment that does not end within the window; it may be of any length."""
+        window = self._window
+        while piece := window.look(READ_BYTES):
+            end = piece.find(self._shape.newline) + 1
+            window.advance(end or len(piece))
+            if end:
+                self._line += 1
+                return
 
     def _bounded(self, found: Cut) -> tuple[Cut, bool]:
         """The cut up to the first record that is too long, and whether one comes next."""
@@ -164,18 +204,19 @@ class CsvReading:
         prefix = window.look(limit)
         self._size = READ_BYTES
         if not is_dense and self._parts(prefix) <= _PARTS_MAX:
-            marks = Marks.of(prefix, self._shape, with_delimiters=False)
+            text = masked(prefix, self._full_shape)
+            marks = Marks.of(text, self._shape, with_delimiters=False)
             newlines = marks.positions[marks.kinds == self._shape.newline]
             is_inside = np.searchsorted(marks.quotes, newlines) % 2 == 1
-            opener = find_stray(prefix, marks.quotes, newlines[is_inside], self._shape)
+            opener = find_stray(text, marks.quotes, newlines[is_inside], self._shape)
             if opener is not None:
                 self._is_careful = True
-                return self._refuse(prefix.index(self._shape.newline, opener) + 1, refusal.stray_quote())
+                return self._refuse(text.index(self._shape.newline, opener) + 1, refusal.stray_quote())
         return self._skip(prefix[:RAW_BYTES_MAX], limit)
 
     def _skip(self, raw: bytes, limit: int) -> Block:
         window, line = self._window, self._line
-        scan = EndScan(self._shape, window.start)
+        scan = EndScan(self._full_shape, window.start)
         is_ended = False
         last = b""
         while not is_ended and (seen := window.look(READ_BYTES)):

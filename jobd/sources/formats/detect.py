@@ -11,21 +11,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from jobd.errors import OptionError, SourceError
-from jobd.sources.formats.csv_cutter import CR, LF, CsvShape, cut
+from jobd.sources.formats.csv_dialect import STRONG, DialectProbe
 from jobd.sources.formats.encodings import codec_name
+from jobd.sources.formats.text_probe import likely_codec
 
 if TYPE_CHECKING:
     from jobd.sources.options import ReadOptions
 
 SAMPLE_BYTES = 1 << 18
-_SHARE_MIN = 0.1
 _DATED = re.compile(rb"\[\s*[0-9tfn-]")  # how lines of logs begin, and hardly any JSON
 _SHARE_OF_TABLE = 0.8  # of the lines that a delimiter divides alike in a table that is called .txt
-_DELIMITERS = ",;\t|"
-_SAMPLE_RECORDS = 200
 _FIRST_LINES = 10
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -82,13 +79,13 @@ class Encoding:
 
 
 def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
-    """By the mark at the beginning, else as stated, else by how JSON may begin, else UTF-8."""
+    """By the mark at the beginning, else as stated, else by how JSON may begin, else by the bytes themselves."""
     for mark, codec in _BOMS:
         if sample.startswith(mark):
             return Encoding(codec, len(mark))
     if options.encoding is None:
         found = (codec for beginning, codec in _JSON_WITHOUT_MARK if beginning.match(sample))
-        return Encoding(next(found, "utf-8"), 0)
+        return Encoding(next(found, None) or likely_codec(sample), 0)
     stated = codec_name(options.encoding)
     if stated is None:
         raise OptionError(f"encoding: {options.encoding!r} is no character set that is known here")
@@ -155,9 +152,8 @@ def _states_csv(options: ReadOptions) -> bool:
 def _is_divided(sample: bytes, options: ReadOptions) -> bool:
     """Whether one delimiter divides nearly all of the first lines alike; commas in prose do not."""
     whole = sample[: sample.rfind(b"\n") + 1] or sample + b"\n"
-    shape = detect_shape(whole, options, is_whole=True)
-    _, share, columns = _fit(whole, shape, is_whole=True)
-    return columns > 1 and share >= _SHARE_OF_TABLE
+    fit = DialectProbe(options).best(whole, is_whole=True)
+    return fit.columns > 1 and fit.share >= _SHARE_OF_TABLE and fit.shape.delimiter in STRONG
 
 
 def _refuse_binary(sample: bytes, name: str) -> None:
@@ -186,73 +182,3 @@ def _is_json(text: bytes) -> bool:
 def _is_beginning_of_json(text: bytes) -> bool:
     """Whether it could be a JSON document of several lines (or one that is longer than the sample)."""
     return bool(re.match(rb'\{\s*("|\}|$)|\[\s*([\[{"\]0-9-]|true\b|false\b|null\b|$)', text))
-
-
-def detect_shape(sample: bytes, options: ReadOptions, *, is_whole: bool) -> CsvShape:
-    """Delimiter, quote, escape and line end of CSV."""
-    quote = _single_byte("quote", options.quote) or _detect_quote(sample)
-    newline, is_crlf = _detect_line_end(sample, quote)
-    escape = _single_byte("escape", options.escape) or _detect_escape(sample, quote)
-    stated = _single_byte("delimiter", options.delimiter)
-    shapes = [
-        CsvShape(delimiter=delimiter, quote=quote, escape=escape, newline=newline, is_crlf=is_crlf)
-        for delimiter in ([stated] if stated else _DELIMITERS.encode())
-    ]
-    if len({shapes[0].delimiter, quote, newline, CR}) < 3 + (newline != CR) or escape in {
-        shapes[0].delimiter,
-        newline,
-    }:
-        raise OptionError("delimiter, quote and escape must differ from each other and from line ends")
-    return shapes[0] if stated else max(shapes, key=lambda shape: _fit(sample, shape, is_whole=is_whole))
-
-
-def _single_byte(name: str, value: str | None) -> int | None:
-    if value is None:
-        return None
-    if len(value) != 1 or not value.isascii() or value in "\0\r\n":
-        raise OptionError(f"{name}: {value!r} is not one ASCII character")
-    return ord(value)
-
-
-def _detect_quote(sample: bytes) -> int:
-    """The double quote, unless none occurs and single quotes enclose a field on nearly every line."""
-    if b'"' not in sample and b"'" in sample:
-        lines = sample.splitlines()[1 : _SAMPLE_RECORDS + 1]
-        enclosed = sum(bool(re.search(rb"(?:^|[,;\t|])'[^']*'(?:[,;\t|]|$)", line)) for line in lines)
-        if enclosed and enclosed * 10 >= len(lines) * 9:
-            return ord("'")
-    return ord('"')
-
-
-def _detect_escape(sample: bytes, quote: int) -> int:
-    r"""The quote itself, unless ``\"`` occurs inside fields and doubled quotes do not."""
-    mark = re.escape(bytes([quote]))
-    within = re.search(rb"[^,;\t|\r\n]\\" + mark + rb"(?![,;\t|\r\n])", sample)
-    if within and not re.search(rb"[^,;\t|\r\n]" + mark + mark + rb"[^,;\t|\r\n]", sample):
-        return ord("\\")
-    return quote
-
-
-def _detect_line_end(sample: bytes, quote: int) -> tuple[int, bool]:
-    """As COPY decides it: by the first line end outside quotes."""
-    is_inside = False
-    for found in re.finditer(re.escape(bytes([quote])) + rb"|\r\n|\r|\n", sample):
-        token = found.group()
-        if token[0] == quote:
-            is_inside = not is_inside
-        elif not is_inside:
-            return (CR if token == b"\r" else LF), token == b"\r\n"
-    return LF, False
-
-
-def _fit(sample: bytes, shape: CsvShape, *, is_whole: bool) -> tuple[bool, float, int]:
-    """How well a delimiter explains the first records: whether it divides them, and how many as the first one."""
-    text = sample if not is_whole or sample[-1] == shape.newline else sample + bytes([shape.newline])
-    found = cut(text, shape)
-    lengths = np.diff(found.ends, prepend=0)
-    counts = found.counts[lengths > 1 + shape.is_crlf][:_SAMPLE_RECORDS]
-    if not len(counts):
-        return False, 0.0, 0
-    first = int(counts[0])
-    share = float((counts == first).mean())
-    return first > 1 and share > _SHARE_MIN, share, first

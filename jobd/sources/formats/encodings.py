@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import re
 
 # Python's name of a codec, as codecs.lookup() gives it, to PostgreSQL's; only sets that agree byte for byte.
 POSTGRES_NAMES = {
@@ -49,6 +50,7 @@ _ALIASES = {name.lower(): codec for codec, name in POSTGRES_NAMES.items() if cod
 def codec_name(encoding: str) -> str | None:
     """Python's canonical name of a character set, by any name of it; None: there is no such set of text."""
     wanted = encoding.strip().lower()
+    wanted = re.sub("^windows[-_ ]?(?=[0-9])", "cp", wanted)
     try:
         found = codecs.lookup(_ALIASES.get(wanted, wanted))
     except LookupError:

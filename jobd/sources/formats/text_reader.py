@@ -9,7 +9,8 @@ import numpy as np
 
 from jobd.sources.formats import refusal
 from jobd.sources.formats.block import Block, accepts_nothing
-from jobd.sources.formats.csv_block import Extent, undecodable_records
+from jobd.sources.formats.csv_block import undecodable_records
+from jobd.sources.formats.csv_extent import Extent
 from jobd.sources.formats.text_csv import DELIMITER, QUOTE, lines_as_csv, values_as_csv
 from jobd.sources.formats.text_divide import divider
 from jobd.sources.formats.text_parts import Part, TextReading, refused_long

@@ -53,7 +53,7 @@ def test_records_that_copy_would_choke_on_are_cut_out_and_the_rest_stays_as_it_i
 
 def test_many_undecodable_records_are_each_found(opened: Callable[..., Source]) -> None:
     lines = [b"%d,%s" % (number, b"\xe9" if number % 3 else b"e") for number in range(1, 301)]
-    batch = only_batch(opened(b"a,b\n" + b"\n".join(lines) + b"\n"))
+    batch = only_batch(opened(b"a,b\n" + b"\n".join(lines) + b"\n", encoding="utf-8"))
     assert batch.rows.tolist() == list(range(3, 301, 3))
     assert {each.code for each in batch.refused} == {"undecodable"}
     assert len(batch.refused) == 200

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobd.errors import OptionError, SourceError
+from jobd.errors import OptionError
 from jobd.sources import Limits
 from jobd.sources.formats.text_pattern import Pattern
 from tests.support.sources import cells
@@ -329,8 +329,7 @@ def test_text_is_what_is_stated_or_named_so_and_no_table(
 
 
 def test_a_json_document_called_text_is_not_taken_for_lines(opened: Callable[..., Source]) -> None:
-    with pytest.raises(SourceError, match="JSON"):
-        opened(b'[{"a": 1},\n {"a": 2}]\n', name="a.txt")
+    assert opened(b'[{"a": 1},\n {"a": 2}]\n', name="a.txt").detected["format"] == "json"
 
 
 def test_what_was_decided_is_kept(opened: Callable[..., Source]) -> None:
