@@ -103,12 +103,6 @@ def test_an_option_that_is_not_built_is_refused_by_name(name: str) -> None:
     assert caught.value.error_code == "option_not_built"
 
 
-def test_ragged_is_built_for_error_only() -> None:
-    assert ImportOptions.parse({"ragged": "error"})
-    with pytest.raises(OptionError, match="ragged is not built"):
-        ImportOptions.parse({"ragged": "pad"})
-
-
 def test_an_unknown_option_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(OptionError, match="did you mean batch_size") as caught:
         ImportOptions.parse({"batchsize": 1})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BLOCK_BYTES = 4 << 20
-BLOCKS_HELD = 4  # two readers at different places, each with its block and the next
+BLOCKS_HELD = 5  # two readers at different places, each with its block and the next, and what one of them has left
 _ALONE_BYTES = 1 << 16
 _ENDS_REMEMBERED = 16
 
