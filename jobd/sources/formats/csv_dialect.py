@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,8 @@ class Fit:
 class DialectProbe:
     """Finds the best fit among what is left open by the options."""
 
-    def __init__(self, options: ReadOptions, delimiter: int | None = None) -> None:
+    def __init__(self, options: ReadOptions, *, delimiter: int | None = None, line_end: bytes = b"\n") -> None:
+        self._line_end = line_end
         self._delimiter = single_byte("delimiter", options.delimiter) or delimiter
         self._has_quotes = options.quote != ""
         self._quote = single_byte("quote", options.quote) if self._has_quotes else None
@@ -113,7 +114,16 @@ class DialectProbe:
     def best(self, text: bytes, *, is_whole: bool) -> Fit:
         """The fit that explains the beginning of a file best."""
         quote = self._quote_of(text)
-        newline, is_crlf = _detect_line_end(text, quote if self._has_quotes else None)
+        plain = CsvShape(
+            delimiter=self._delimiter or 0,
+            quote=quote,
+            escape=self._escape or quote,
+            comment=self._comment,
+            has_quotes=self._has_quotes,
+            escapes_unquoted=self._escape not in {None, quote},
+        )
+        line_end = _detect_line_end(text, plain) or self._line_end
+        newline, is_crlf = line_end[-1], line_end == b"\r\n"
         head = text[:_JUDGED_BYTES]
         if head.count(newline) < 3 or len(text) <= _JUDGED_BYTES:
             head = text
@@ -126,14 +136,12 @@ class DialectProbe:
         fits = [
             _fit(
                 head,
-                CsvShape(
+                replace(
+                    plain,
                     delimiter=delimiter,
-                    quote=quote,
                     escape=quote if variant == _DOUBLED else self._escape or _BACKSLASH,
                     newline=newline,
                     is_crlf=is_crlf,
-                    comment=self._comment,
-                    has_quotes=self._has_quotes,
                     escapes_unquoted=variant == _ESCAPED_UNQUOTED,
                 ),
                 variant,
@@ -208,18 +216,25 @@ def _detect_quote(text: bytes) -> int:
     return ord('"')
 
 
-def _detect_line_end(text: bytes, quote: int | None) -> tuple[int, bool]:
+def _detect_line_end(text: bytes, shape: CsvShape) -> bytes | None:
     """As COPY decides it: by the first line end outside quotes; by the first one where quotes never end."""
+    escaped = re.escape(bytes([shape.escape])) + b".|" if shape.escapes_unquoted else b""
+    quote = re.escape(bytes([shape.quote])) + b"|" if shape.has_quotes else b""
+    comment = b"" if shape.comment is None else rb"(?:\A|(?<=[\r\n]))" + re.escape(bytes([shape.comment])) + b"|"
+    token = re.compile(escaped + comment + quote + rb"\r\n|\r|\n", re.DOTALL)
+    line_end = re.compile(rb"[\r\n]")
     is_inside = False
     first: bytes | None = None
-    mark = b"" if quote is None else re.escape(bytes([quote])) + b"|"
-    for found in re.finditer(mark + rb"\r\n|\r|\n", text):
-        token = found.group()
-        if token[0] == quote:
+    at = 0
+    while found := token.search(text, at):
+        at = found.end()
+        if found[0] in {b"\r\n", b"\r", b"\n"}:
+            if not is_inside:
+                return found[0]
+            first = first or found[0]
+        elif shape.has_quotes and found[0][0] == shape.quote:
             is_inside = not is_inside
-            continue
-        first = first or token
-        if not is_inside:
-            first = token
-            break
-    return (CR if first == b"\r" else LF), first == b"\r\n"
+        elif found[0][0] == shape.comment and not is_inside:
+            end = line_end.search(text, at)
+            at = end.start() if end else len(text)
+    return first if is_inside else None

@@ -12,7 +12,7 @@ from jobd.sources.formats.csv_cutter import CsvShape, Cut, cut
 from jobd.sources.formats.csv_dialect import DialectProbe
 from jobd.sources.formats.csv_extent import Extent, extents, is_record
 from jobd.sources.formats.csv_mask import masked
-from jobd.sources.formats.csv_preamble import SEPARATOR_LINE, preamble_lines, skip_lines
+from jobd.sources.formats.csv_preamble import SEPARATOR_LINE, first_line_end, preamble_lines, skip_lines
 from jobd.sources.formats.csv_reader import CsvFormat
 from jobd.sources.formats.csv_rewrite import Rewriting
 from jobd.sources.formats.encodings import POSTGRES_NAMES, is_decodable
@@ -60,7 +60,7 @@ def open_csv(probe: Probe, options: ReadOptions) -> CsvFormat:
     rewriting = Rewriting(shape=shape, dialect=dialect, columns=columns)
     header: list[str] = []
     position = beginning.skip_bytes
-    line = 1 + beginning.buffer.count(shape.newline, 0, position)
+    line = 1 + beginning.skip_rows
     if rows:
         header = _names(probe.name, lines, last, rewriting)
         position = min(position + int(lines.cut.ends[last]), len(beginning.buffer))
@@ -121,7 +121,7 @@ def _beginning(probe: Probe, options: ReadOptions) -> _Beginning:
                 code="format_undetectable",
             )
         skip_bytes = skipped
-    dialects = DialectProbe(options, stated)
+    dialects = DialectProbe(options, delimiter=stated, line_end=first_line_end(buffer))
     sample = buffer[skip_bytes : skip_bytes + _SAMPLE_BYTES]
     is_whole_sample = is_whole and skip_bytes + len(sample) == len(buffer)
     fit = dialects.best(sample, is_whole=is_whole_sample)
@@ -129,8 +129,9 @@ def _beginning(probe: Probe, options: ReadOptions) -> _Beginning:
         lines = preamble_lines(sample, fit, dialects, is_whole=is_whole_sample)
         if lines:
             skipped = len(b"".join(sample.splitlines(keepends=True)[:lines]))
-            skip_bytes, skip_rows = skip_bytes + skipped, skip_rows + lines
             fit = dialects.best(sample[skipped:], is_whole=is_whole_sample)
+            skip_bytes += skipped
+            skip_rows += sample.count(fit.shape.newline, 0, skipped)
     return _Beginning(buffer, is_whole, skip_bytes, skip_rows, fit.shape)
 
 

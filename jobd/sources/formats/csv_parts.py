@@ -63,9 +63,7 @@ class CsvReading:
     def parts(self, *, with_fields: bool = True) -> Iterator[Part | Block]:
         """Everything up to the stream's end; a block is one record that was given up."""
         window = self._window
-        while seen := window.look(_CAREFUL_BYTES if self._is_careful else self._size):
-            if seen == _END_OF_FILE and window.is_last(self._size):
-                return
+        while seen := self._seen(_CAREFUL_BYTES if self._is_careful else self._size):
             if self._is_careful:
                 yield from self._careful_part(seen)
                 continue
@@ -91,6 +89,11 @@ class CsvReading:
             elif found.stray is None:
                 self._size = min(self._size * 2, max(self._limit + 1, READ_BYTES))
             self._is_careful |= found.stray is not None
+
+    def _seen(self, size: int) -> bytes:
+        """The next bytes, without the mark with which DOS ended its files."""
+        seen = self._window.look(size)
+        return seen[:-1] if seen.endswith(_END_OF_FILE) and self._window.is_last(size) else seen
 
     def _careful_part(self, seen: bytes) -> Iterator[Part]:
         buffer, text, _ = self._closed(seen, _CAREFUL_BYTES)
@@ -127,8 +130,6 @@ class CsvReading:
         They end with a line end then, even if the file does not.
         """
         is_whole = self._window.is_last(size)
-        if is_whole and seen.endswith(_END_OF_FILE):
-            seen = seen[:-1]
         text = masked(seen, self._full_shape, with_comments=not self._is_careful)
         if not is_whole or text[-1] == self._shape.newline:
             return seen, text, is_whole

@@ -16,12 +16,19 @@ _LINES_MAX = 20
 _SHARE_MIN = 0.9
 _JUDGED_ROWS = 20
 _NUMBER = re.compile(rb"[-+\d.,:/ %T]*\d[-+\d.,:/ %TZ]*")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(rb'"?sep=([^\r\n])"?(?:\r\n|\r|\n|$)', re.IGNORECASE)
+
+
+def first_line_end(text: bytes) -> bytes:
+    """The line end that comes first, whatever stands before it."""
+    found = _LINE_END.search(text)
+    return found[0] if found else b"\n"
 
 
 def skip_lines(text: bytes, count: int) -> int | None:
     """How many bytes the first physical lines take; None: there are not so many."""
-    newline = b"\n" if b"\n" in text else b"\r"
+    newline = first_line_end(text)[-1:]
     position = 0
     for _ in range(count):
         position = text.find(newline, position) + 1

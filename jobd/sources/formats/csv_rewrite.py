@@ -170,9 +170,8 @@ class Rewriting:
         """Whether an escape takes what follows it as it is."""
         shape = self.shape
         if shape.escapes_unquoted:
-            return following in {shape.delimiter, shape.escape, CR, LF} or (
-                shape.has_quotes and following == shape.quote
-            )
+            quotes = (shape.quote,) if shape.has_quotes else b"\"'"
+            return following in {shape.delimiter, shape.escape, CR, LF, *quotes}
         return is_inside and following in {shape.quote, shape.escape}
 
     def _literal_stops(self, text: bytes) -> list[int] | None:

@@ -22,7 +22,7 @@ _SIGN = re.compile(
 _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _PLAUSIBLE_MIN = 0.9  # of the bytes beyond ASCII in Windows-1252
 _UTF8_MIN = 0.5  # of the places beyond ASCII that are well-formed UTF-8, so that the others are broken
-_CONTROLS = re.compile("[\\0-\\x08\\x0b\\x0e-\\x1f\\x7f-\\x9f\\ufffe\\uffff]")
+_CONTROLS = re.compile("[\0\x02-\x08\x0b\x0e-\x1e\x7f-\x9f\ufffe\uffff]")
 _UTF8_BEYOND_ASCII = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
