@@ -1,28 +1,50 @@
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
-from jobd.db import embedded, migrate
+from tests.support import servers as servers_at_hand
 from tests.support.database import Database, create_database, drop_database
 from tests.support.names import unique
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-# The server is thrown away, so nothing needs to reach the disk; autovacuum would only make plans and times vary.
-SERVER_SETTINGS = {
-    "fsync": "off",
-    "max_connections": "200",
-    "autovacuum": "off",
-    "shared_buffers": "256MB",
-    "max_wal_size": "4GB",
-    "log_min_messages": "fatal",
-}
+    from jobd.db.embedded import EmbeddedServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", type=int, help="run everything on this major version of PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``each_postgres`` on each version that is there."""
+    if metafunc.definition.get_closest_marker("each_postgres") and "server" in metafunc.fixturenames:
+        versions = _versions_of_rights(metafunc.config)
+        ids = [f"postgres{version}" for version in versions]
+        metafunc.parametrize("server", versions, indirect=True, scope="session", ids=ids)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which versions were not tested, since nothing else of the run would show it."""
+    if config.getoption("postgres") is None:
+        for version in servers_at_hand.absent(servers_at_hand.OF_RIGHTS):
+            terminalreporter.write_line(
+                f"PostgreSQL {version} was NOT tested: it is not on this machine (Debian: postgresql-{version})",
+                yellow=True,
+            )
+
+
+def _versions_of_rights(config: pytest.Config) -> list[int]:
+    only = config.getoption("postgres")
+    if only is not None:
+        return [only]
+    versions = servers_at_hand.OF_RIGHTS
+    missing = servers_at_hand.absent(versions)
+    return [version for version in versions if version not in missing]
 
 
 @pytest.fixture(autouse=True)
@@ -37,25 +59,26 @@ def logging_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[embedded.EmbeddedServer]:
-    with embedded.running(settings=SERVER_SETTINGS) as running:
-        yield running
+def servers() -> Iterator[servers_at_hand.Servers]:
+    servers = servers_at_hand.Servers()
+    yield servers
+    servers.stop()
 
 
 @pytest.fixture(scope="session")
-def template(server: embedded.EmbeddedServer) -> str:
+def server(request: pytest.FixtureRequest, servers: servers_at_hand.Servers) -> EmbeddedServer:
+    version = getattr(request, "param", None) or request.config.getoption("postgres") or servers_at_hand.MAIN
+    return servers.start(version)
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer, servers: servers_at_hand.Servers) -> str:
     """A database with jobd's schema, to be cloned."""
-
-    async def build() -> None:
-        await create_database(server, "jobd_template")
-        await migrate.migrate(server.url("jobd_template"))
-
-    asyncio.run(build())
-    return "jobd_template"
+    return servers.template(server)
 
 
 @pytest.fixture
-async def database(server: embedded.EmbeddedServer, template: str) -> AsyncIterator[Database]:
+async def database(server: EmbeddedServer, template: str) -> AsyncIterator[Database]:
     """A database with jobd's schema."""
     name = unique("test")
     await create_database(server, name, template)
@@ -66,7 +89,7 @@ async def database(server: embedded.EmbeddedServer, template: str) -> AsyncItera
 
 
 @pytest.fixture
-async def empty_database(server: embedded.EmbeddedServer) -> AsyncIterator[Database]:
+async def empty_database(server: EmbeddedServer) -> AsyncIterator[Database]:
     """A database without jobd's schema."""
     name = unique("empty")
     await create_database(server, name)

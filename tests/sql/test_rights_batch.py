@@ -14,6 +14,8 @@ from tests.sql.roles import Submitter, make_member, make_role, make_submitter, s
 if TYPE_CHECKING:
     from tests.support.database import Database
 
+pytestmark = pytest.mark.each_postgres
+
 COMMIT = "select * from jobd.commit_batch($1, $2, 1, 0, 0, 0, 0, $3::text::jsonb, 10)"
 REFUSED = (asyncpg.InsufficientPrivilegeError, asyncpg.PostgresError)
 

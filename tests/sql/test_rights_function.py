@@ -14,6 +14,8 @@ from tests.sql.roles import SUBMIT, make_member, make_role, make_submitter
 if TYPE_CHECKING:
     from tests.support.database import Database
 
+pytestmark = pytest.mark.each_postgres
+
 GROUPS = ("jobd_submitter", "jobd_worker", "jobd_monitor", "jobd_admin")
 # What each group may call; everything else is called by jobd's own functions only.
 CONTROL = {

@@ -16,6 +16,8 @@ from tests.support.names import unique
 if TYPE_CHECKING:
     from tests.support.database import Database
 
+pytestmark = pytest.mark.each_postgres
+
 SECRET = "of the daemon"  # noqa: S105  of a test
 
 

@@ -15,6 +15,8 @@ from tests.support.names import unique
 if TYPE_CHECKING:
     from tests.support.database import Database
 
+pytestmark = pytest.mark.each_postgres
+
 GROUPS = ("owner", "worker", "submitter", "monitor", "admin")
 
 

@@ -12,6 +12,8 @@ from tests.sql.roles import SUBMIT, make_member, make_submitter, submit
 if TYPE_CHECKING:
     from tests.support.database import Database
 
+pytestmark = pytest.mark.each_postgres
+
 OWN_TABLES = (
     "job", "job_event", "job_error", "job_error_group", "job_reject", "job_log", "job_file", "job_change",
     "import_ledger", "blob", "submitter",
