@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import orjson
+from asyncpg import PostgresError
 
 from jobd import log
 from jobd.db.queries import query
 from jobd.db.transient import Advice, advice, error_class, sqlstate_of
-from jobd.errors import DatabaseUnavailable, JobCancelled, LeaseLost, Stopped
-from jobd.model.row_error import STORED_MAX
+from jobd.errors import DatabaseUnavailable, JobCancelled, JobFailed, LeaseLost, Stopped
 from jobd.model.status import StopReason
 from jobd.runner import points
+from jobd.runner.commit_arguments import commit_arguments
 from jobd.runner.context import BatchReceipt, BatchResult
-from jobd.runner.fence import refusal
+from jobd.runner.fence import BEHIND_CURSOR, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from asyncpg import Connection, Record
 
@@ -54,6 +56,7 @@ class BatchRunner:
         self._metrics = metrics
         self.cursor: dict[str, Any] | None = held.job.cursor
         self._error_count = held.job.error_count
+        self._processed_rows = held.job.processed_rows
         self._is_committing = False
         self._result: BatchResult | None = None
 
@@ -70,9 +73,9 @@ class BatchRunner:
         """Run a look at the database that changes nothing."""
 
         async def in_transaction() -> T:
-            connection = await self._session.connection()
-            await connection.execute(query("batch_begin"))
-            seen = await look(connection)
+            connection = await self._session.begin()
+            with self._others_code():
+                seen = await look(connection)
             await connection.execute("rollback")
             return seen
 
@@ -128,7 +131,7 @@ class BatchRunner:
         await self._session.roll_back()
         refused = refusal(error, self._held.job.id)
         if refused is not None:
-            raise refused from error
+            raise (self._forged() if await self._is_forged(error) else refused) from error
         # Who holds the job's row may hold it for long (an open transaction with jobd.cancel): no limit for that.
         is_conflict = what is Advice.RETRY and (
             sqlstate_of(error) == "55P03" or tried_seconds < CONFLICT_SECONDS_MAX
@@ -137,29 +140,72 @@ class BatchRunner:
             raise error
         return False
 
+    @contextlib.contextmanager
+    def _others_code(self) -> Iterator[None]:
+        """Where code of others' runs, the words of the fence are not the fence's.
+
+        Believed, they would let the job go on for ever: given away as if its lease were lost, and claimed again.
+        """
+        try:
+            yield
+        except PostgresError as error:
+            if refusal(error, self._held.job.id) is None:
+                raise
+            raise JobFailed(
+                f"code of the target's raised SQLSTATE {error.sqlstate}, which is jobd's own ({error}); the batch "
+                "was rolled back",
+                code="target_refused",
+                job_id=self._held.job.id,
+            ) from error
+
+    async def _is_forged(self, error: BaseException) -> bool:
+        """Whether the cursor that the fence found too far ahead was never committed: only the session moved it."""
+        if sqlstate_of(error) != BEHIND_CURSOR:
+            return False
+        row = (await self._queue.job_states([self._held.job.id])).get(self._held.job.id)
+        return row is not None and _json(row["cursor"]) == _json_of(self.cursor)
+
+    def _forged(self) -> JobFailed:
+        return JobFailed(
+            "code of the target's called jobd.commit_batch, which is for jobd to call; the batch was rolled back",
+            code="target_refused",
+            job_id=self._held.job.id,
+        )
+
     async def _commit(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """One try: BEGIN, the attempt's rows, the fence with counters and cursor, COMMIT."""
         self._is_committing = False
         self._result = None
-        connection = await self._session.connection()
+        await self._session.connection()
         await points.reach("batch.begin")
-        await connection.execute(query("batch_begin"))
-        result = self._result = await attempt(connection)
+        connection = await self._session.begin()
+        with self._others_code():
+            result = self._result = await attempt(connection)
         await points.reach("batch.inside")
-        rows = await connection.fetch(query("batch_commit"), *_arguments(self._held, result, self._error_count))
-        receipt = self._checked(rows)
+        rows = await connection.fetch(
+            query("batch_commit"), *commit_arguments(self._held, result, self._error_count)
+        )
+        receipt = self._checked(rows, result)
         await points.reach("batch.commit")
         self._is_committing = True
-        await connection.execute("commit")
+        with self._others_code():
+            await connection.execute("commit")
         await points.reach("batch.committed")
         self._is_committing = False
         return receipt
 
-    def _checked(self, rows: list[Record]) -> BatchReceipt:
+    def _checked(self, rows: list[Record], result: BatchResult) -> BatchReceipt:
         """Code of others' ran on this session: believe only the answer that the fence can have given."""
         if len(rows) != 1 or rows[0]["lease_token"] != self._held.lease_token:
             raise LeaseLost("the fence did not answer as it should", job_id=self._held.job.id)
-        return _receipt(rows[0])
+        receipt = _receipt(rows[0])
+        tally = result.tally
+        if (receipt.processed_rows, receipt.error_count) != (
+            self._processed_rows + tally.processed_rows,
+            self._error_count + tally.refused,
+        ):
+            raise self._forged()
+        return receipt
 
     async def _recover(self) -> BatchReceipt | None:
         """After a lost connection: tell whether the lease is ours still, and the batch committed after all."""
@@ -170,8 +216,7 @@ class BatchRunner:
             raise LeaseLost("the lease was taken while the connection was lost", job_id=job_id)
         if not self._is_committing or self._result is None:
             return None
-        cursor = None if row["cursor"] is None else orjson.loads(row["cursor"])
-        if cursor != orjson.loads(orjson.dumps(self._result.cursor)):
+        if _json(row["cursor"]) != _json_of(self._result.cursor):
             return None
         _log.info("the commit whose answer was lost had been done")
         return _receipt(row)
@@ -182,6 +227,7 @@ class BatchRunner:
         assert result is not None  # noqa: S101  a receipt exists only for a result
         self.cursor = result.cursor
         self._error_count = receipt.error_count
+        self._processed_rows = receipt.processed_rows
         job, tally = self._held.job, result.tally
         queue = self._metrics.queue_label(job.queue)
         for name, number in (
@@ -205,6 +251,15 @@ async def _nothing_to_recover() -> None:
     return None
 
 
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
+
+
+def _json_of(cursor: dict[str, Any] | None) -> Any:
+    """As it comes back from the database."""
+    return orjson.loads(orjson.dumps(cursor))
+
+
 def _receipt(row: Record) -> BatchReceipt:
     return BatchReceipt(
         error_count=row["error_count"],
@@ -212,54 +267,3 @@ def _receipt(row: Record) -> BatchReceipt:
         cancel_requested=row["cancel_requested"],
         pause_requested=row["pause_requested"],
     )
-
-
-def _arguments(held: HeldJob, result: BatchResult, error_count: int) -> list[object]:
-    """The parameters of jobd.commit_batch, in its order.
-
-    What will not be stored is not sent: of errors beyond the limit the groups alone.
-    """
-    tally, errors = result.tally, result.errors
-    room = max(0, STORED_MAX - error_count)
-    rejects = result.rejects[:room]
-    stored = len(errors)
-    if stored > room:
-        records = list(dict.fromkeys((error.file, error.row_number) for error in errors))
-        beyond = set(records[room:])
-        stored = sum((error.file, error.row_number) not in beyond for error in errors)
-    rows, lines, types, codes, messages, fields, files, sqlstates, constraints, raws = (
-        zip(*errors, strict=True) if errors else ((),) * 10
-    )
-    reject_rows, records_, reject_files = zip(*rejects, strict=True) if rejects else ((),) * 3
-    return [
-        held.job.id,
-        held.lease_token,
-        tally.added,
-        tally.updated,
-        tally.unchanged,
-        tally.skipped,
-        tally.refused,
-        orjson.dumps(result.cursor).decode(),
-        result.progress,
-        result.total_rows,
-        result.current_file,
-        rows,
-        lines[:stored],
-        _of_all(files),
-        fields,
-        types[:stored],
-        codes,
-        messages[:stored],
-        sqlstates[:stored],
-        constraints[:stored] if any(constraints) else (),
-        raws[:stored],
-        reject_rows,
-        _of_all(reject_files),
-        records_,
-        orjson.dumps(result.files).decode() if result.files else None,
-    ]
-
-
-def _of_all(files: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    """One file for all, where it is one."""
-    return files[:1] if len(set(files)) == 1 else files

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from jobd.errors import JobError
 
 CANCELLED = "JB002"
-LEASE_LOST = frozenset({"JB001", "JB003", "JB008"})
 WORKER_GONE = "JB003"
+BEHIND_CURSOR = "JB008"
+LEASE_LOST = frozenset({"JB001", WORKER_GONE, BEHIND_CURSOR})
 
 
 def refusal(error: BaseException, job_id: UUID) -> JobError | None:

@@ -9,7 +9,7 @@ from jobd.db.queue import NO_LIMITS
 from jobd.errors import JobFailed
 
 if TYPE_CHECKING:
-    from jobd.db.queue import Queue, SourceLimits, Submitter
+    from jobd.db.queue import Login, Queue, SourceLimits, Submitter
     from jobd.db.session import Session, Sessions
     from jobd.model.job import Job
 
@@ -28,7 +28,7 @@ class Logins:
     def session_of(self, job: Job) -> Session:
         """The session of a job; nothing is connected or looked up before its first use."""
 
-        async def login() -> str | None:
+        async def login() -> Login | None:
             return await self._login_of(job)
 
         return self._sessions.session(login)
@@ -38,9 +38,9 @@ class Logins:
         submitter = await self._submitter_of(job)
         return NO_LIMITS if submitter is None else submitter.limits
 
-    async def _login_of(self, job: Job) -> str | None:
+    async def _login_of(self, job: Job) -> Login | None:
         submitter = await self._submitter_of(job)
-        return None if submitter is None else submitter.login_name
+        return None if submitter is None else submitter.login
 
     async def _submitter_of(self, job: Job) -> Submitter | None:
         """What is granted to the job's submitter; None for the queue's own role."""

@@ -54,6 +54,12 @@ declare
     v_files_ended bigint := 0;
     v_job record;
 begin
+    if pg_trigger_depth() > 0 then
+        raise insufficient_privilege using
+            message = 'jobd.commit_batch is called by a trigger',
+            hint = 'What a job counts is the daemon''s to say; it calls this as the last statement of a batch.';
+    end if;
+
     select j.submitted_role_oid, j.error_count, j.status, j.lease_token, j.cancel_requested into v_job
     from jobd.job j
     where j.id = p_job_id;

@@ -1,5 +1,6 @@
 -- Stores a batch's row errors, up to those of the job's 100,000th refused record, and counts all of them by group.
--- Arrays that are shorter than p_row are filled up with nulls, so that what is not stored need not be sent.
+-- Arrays that are shorter than p_row are filled up with nulls, so that what is not stored need not be sent. A trigger
+-- may name a constraint of any length.
 create or replace function jobd.record_errors(
     p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint,
     p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[],
@@ -15,7 +16,7 @@ as $$
         submitted_role_oid
     )
     select p_job_id, e.row_number, e.line_number, e.file, e.field, e.error_type, e.code, left(e.message, 2000),
-        e.sqlstate, e.constraint_name, left(e.raw_data, 500), p_submitted_role_oid
+        e.sqlstate, left(e.constraint_name, 63), left(e.raw_data, 500), p_submitted_role_oid
     from unnest(
         p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
     ) as e (
