@@ -75,6 +75,8 @@ class Connector:
         try:
             _keep_alive(connection)
             await self.prepare(connection)
+            if user is not None:
+                await connection.execute(query("session_of_login"))
         except BaseException:
             connection.terminate()
             raise

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
 PIECE_BYTES = 256 * 1024
+SAID_BY_COPY = "copyfromparse.c"
 COPY_SECONDS_MAX = 600.0
 
 
@@ -32,7 +33,8 @@ async def copy_in(
 ) -> int:
     """Send the blocks of ``data`` to a COPY statement and give the number of rows it took.
 
-    Messages that the server sends meanwhile are appended to ``notices``. Raises ConnectionDoesNotExistError when
+    The messages in which COPY itself names a line are appended to ``notices``, and no others: triggers may say any
+    amount. Raises ConnectionDoesNotExistError when
     the connection is lost, whatever the driver was waiting for.
     """
     scope = anyio.CancelScope()
@@ -40,7 +42,8 @@ async def copy_in(
 
     def notice(_connection: Any, message: asyncpg.PostgresLogMessage) -> None:
         assert notices is not None  # noqa: S101  the listener is added only then
-        notices.append(message)
+        if getattr(message, "server_source_filename", None) == SAID_BY_COPY:
+            notices.append(message)
 
     def lost(_connection: Any) -> None:
         nonlocal is_lost

@@ -37,10 +37,17 @@ class SourceLimits(NamedTuple):
 NO_LIMITS = SourceLimits(None, None)
 
 
+class Login(NamedTuple):
+    """What the connections of a submitter's jobs are authenticated as, and the role they act as, quoted."""
+
+    name: str
+    quoted_role: str
+
+
 class Submitter(NamedTuple):
     """Whom the jobs of a submitter write as, and from where it may import."""
 
-    login_name: str
+    login: Login
     limits: SourceLimits
 
 
@@ -214,7 +221,7 @@ class Queue:
             None if roots is None else tuple(Path(root) for root in roots),
             None if prefixes is None else tuple(prefixes),
         )
-        return Submitter(rows[0]["login_name"], limits)
+        return Submitter(Login(rows[0]["login_name"], rows[0]["quoted_role"]), limits)
 
     async def echo(self, channel: str, payload: str) -> None:
         """Send a notification to the own listener."""

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
     from jobd.db.connect import Connector
+    from jobd.db.queue import Login
 
-    FindLogin = Callable[[], Awaitable[str | None]]
+    FindLogin = Callable[[], Awaitable[Login | None]]
 
 
 class Session:
@@ -30,7 +31,7 @@ class Session:
 
     def __init__(self, find_login: FindLogin, sessions: Sessions) -> None:
         self._find_login = find_login
-        self._login: str | None = None
+        self._login: Login | None = None
         self._sessions = sessions
         self._connection: Connection | None = None
         self._predecessor: int | None = None
@@ -39,10 +40,21 @@ class Session:
         """The connection, ready for a transaction."""
         if self._connection is None or self._connection.is_closed():
             self._login = await self._find_login()
-            self._connection = await self._sessions.take(self._login)
+            self._connection = await self._sessions.take(_name(self._login))
             if self._predecessor is not None:
                 await self._end_predecessor(self._connection)
         return self._connection
+
+    async def begin(self) -> Connection:
+        """The connection, in a new transaction that acts as the submitter's own role.
+
+        The login could do the same, and no more. But policies and triggers may ask who is there, and what triggers
+        make is to belong to the submitter.
+        """
+        connection = await self.connection()
+        role = "" if self._login is None else f"set local role {self._login.quoted_role};"
+        await connection.execute(f"{query('batch_begin')}\n{role}")
+        return connection
 
     async def roll_back(self) -> None:
         """Leave the open transaction; a connection on which that fails is given up."""
@@ -62,7 +74,7 @@ class Session:
         """Give the connection back."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._sessions.give_back(self._login, connection)
+            await self._sessions.give_back(_name(self._login), connection)
 
     async def terminate_backend(self) -> None:
         """End the backend from outside, whatever it is doing: for a job that does not obey."""
@@ -70,7 +82,7 @@ class Session:
         self.give_up()
         if pid is not None:
             with anyio.move_on_after(RELEASE_SECONDS_MAX * 2):
-                await self._sessions.terminate(self._login, pid)
+                await self._sessions.terminate(_name(self._login), pid)
 
     async def _end_predecessor(self, connection: Connection) -> None:
         pid, self._predecessor = self._predecessor, None
@@ -108,7 +120,7 @@ class Sessions:
             if self._idle[index][0] == login:
                 connection = self._idle[index][1]
                 del self._idle[index]
-                if not connection.is_closed():
+                if await _is_alive(connection, login):
                     self.used_count += 1
                     return connection
         connection = await self._connector.open(login, statement_cache_size=0)
@@ -145,3 +157,19 @@ class Sessions:
         await roll_back(connection)
         await connection.execute("discard all")
         await self._connector.prepare(connection)
+
+
+def _name(login: Login | None) -> str | None:
+    return None if login is None else login.name
+
+
+async def _is_alive(connection: Connection, login: str | None) -> bool:
+    """Whether an idle connection can be used again: a submitter's login may have been dropped and made anew."""
+    if connection.is_closed() or login is None:
+        return not connection.is_closed()
+    try:
+        await connection.fetch(query("session_is_of_living_role"), timeout=RELEASE_SECONDS_MAX)
+    except Exception:  # noqa: BLE001  whatever it is, another connection is opened instead
+        connection.terminate()
+        return False
+    return True

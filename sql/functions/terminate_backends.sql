@@ -10,7 +10,7 @@ as $$
     select count(*) filter (where pg_terminate_backend(a.pid))::int
     from pg_stat_activity a
     where a.application_name = 'jobd:' || p_worker_id
-        and a.usesysid = quote_ident(current_user)::regrole
+        and a.usesysid = quote_ident(session_user)::regrole
         and a.pid <> pg_backend_pid()
 $$;
 

@@ -95,10 +95,11 @@ from jobd.job
 where id = any ($1::uuid[]);
 
 -- name: daemon_submitter
--- How a submitter's jobs connect, and what they may read: null is all that the daemon may. Who is limited to
--- directories reads nothing remote, and the other way round, unless both are given.
+-- How a submitter's jobs connect, as whom they act, and what they may read: null is all that the daemon may. Who is
+-- limited to directories reads nothing remote, and the other way round, unless both are given.
 select
     login_name,
+    quote_ident(pg_get_userbyid(role_oid)) as quoted_role,
     case when source_prefixes is null then import_roots else coalesce(import_roots, '{}') end as import_roots,
     case when import_roots is null then source_prefixes else coalesce(source_prefixes, '{}') end as source_prefixes
 from jobd.submitter where role_oid = $1::oid;
@@ -137,13 +138,15 @@ set local statement_timeout = 0;
 set local idle_in_transaction_session_timeout = '60s';
 
 -- name: batch_commit
+-- The types are qualified, since code of other people's may have made some of the same names in pg_temp.
 select lease_token, cancel_requested, pause_requested, error_count, processed_rows
 from jobd.commit_batch(
-    $1::uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::jsonb, $9::float8,
-    $10::bigint, $11::text,
-    $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
-    $20::text[], $21::text[],
-    $22::bigint[], $23::text[], $24::bytea[], $25::jsonb
+    $1::pg_catalog.uuid, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::bigint,
+    $8::pg_catalog.jsonb, $9::pg_catalog.float8, $10::bigint, $11::pg_catalog.text,
+    $12::bigint[], $13::bigint[], $14::pg_catalog.text[], $15::pg_catalog.text[], $16::pg_catalog.text[],
+    $17::pg_catalog.text[], $18::pg_catalog.text[], $19::pg_catalog.text[], $20::pg_catalog.text[],
+    $21::pg_catalog.text[],
+    $22::bigint[], $23::pg_catalog.text[], $24::pg_catalog.bytea[], $25::pg_catalog.jsonb
 );
 
 -- name: session_prepare
@@ -159,8 +162,16 @@ set jit = off;
 -- name: session_without_notify
 set jobd.notify = off;
 
+-- name: session_of_login
+-- A login may be set to take another role when it connects; its own is what ends its backends.
+set role none;
+
+-- name: session_is_of_living_role
+-- Raises where the role that the session belongs to was dropped, though there may be another of its name.
+select session_user;
+
 -- name: session_terminate_predecessor
 -- End the backend of a lost connection, so that it neither commits nor holds locks any more.
 select pg_terminate_backend(pid, 5000)
 from pg_stat_activity
-where pid = $1::int and application_name = $2::text and usename = current_user and datname = current_database();
+where pid = $1::int and application_name = $2::text and usename = session_user and datname = current_database();

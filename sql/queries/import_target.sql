@@ -13,6 +13,8 @@ select
     row_security_active(c.oid) as has_row_security,
     trigrams.schema_name as trigram_schema, trigrams.may_use as may_use_trigrams,
     c.relhasrules as has_rules,
+    n.nspname in ('jobd', 'pg_catalog', 'information_schema', 'pg_toast') as is_of_system,
+    c.relpersistence = 't' as is_temporary,
     exists (
         select from pg_trigger t
         where t.tgrelid = any (tree.oids) and not t.tgisinternal and t.tgenabled in ('O', 'A')
@@ -76,6 +78,7 @@ select
         (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
         join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation)
     end as collation_name,
+    own.operator is not null and a.atttypid = t.oid as is_equality_exact,
     coalesce(
         own.operator,
         case
@@ -205,7 +208,8 @@ select
             )
     ) as is_key_unique,
     string_agg(
-        coalesce(format('%I %s %s', a.attname, a.atttypid, a.atttypmod), 'dropped'), ', ' order by u.position
+        coalesce(pg_catalog.quote_ident(a.attname) || ' ' || a.atttypid::text || ' ' || a.atttypmod::text, 'dropped'),
+        ', ' order by u.position
     ) as signature
 from unnest($3::int2[]) with ordinality as u (attnum, position)
 left join pg_attribute a on a.attrelid = $2::oid and a.attnum = u.attnum and not a.attisdropped;
