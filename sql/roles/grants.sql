@@ -15,7 +15,22 @@ grant select on
 to jobd_monitor, jobd_submitter, jobd_worker, jobd_admin;
 
 -- The table is the API: an application submits by INSERT and controls by UPDATE of a flag.
-grant select, insert, update on jobd.job to jobd_submitter, jobd_worker, jobd_admin;
+grant select, insert on jobd.job to jobd_submitter, jobd_worker, jobd_admin;
+grant update on jobd.job to jobd_worker, jobd_admin;
+-- A submitter may UPDATE each of the columns, which is all the same to an UPDATE, but not the table: that would let
+-- it LOCK the table, and with it everybody's queue.
+do $columns$
+begin
+    if has_table_privilege('jobd_submitter', 'jobd.job', 'update') then
+        revoke update on jobd.job from jobd_submitter;  -- an older release granted it
+    end if;
+    execute (
+        select format('grant update (%s) on jobd.job to jobd_submitter', string_agg(quote_ident(a.attname), ', '))
+        from pg_catalog.pg_attribute a
+        where a.attrelid = 'jobd.job'::regclass and a.attnum > 0 and not a.attisdropped
+    );
+end
+$columns$;
 -- Bytes to import may be kept in the database, and taken away again.
 grant select, insert, delete on jobd.blob to jobd_submitter, jobd_worker, jobd_admin;
 -- What jobd writes about a job.
