@@ -370,6 +370,12 @@ declare
     v_files_ended bigint := 0;
     v_job record;
 begin
+    if pg_trigger_depth() > 0 then
+        raise insufficient_privilege using
+            message = 'jobd.commit_batch is called by a trigger',
+            hint = 'What a job counts is the daemon''s to say; it calls this as the last statement of a batch.';
+    end if;
+
     select j.submitted_role_oid, j.error_count, j.status, j.lease_token, j.cancel_requested into v_job
     from jobd.job j
     where j.id = p_job_id;
@@ -787,6 +793,17 @@ declare
     v_used bigint;
     v_ahead bigint;
 begin
+    -- The row comes from the caller: only one that is really there is answered for, or the numbers of made-up ones
+    -- would tell when others' jobs are due.
+    if not exists (
+        select from jobd.job j
+        where j.id = p_job.id
+            and (j.submitted_role_oid, j.queue, j.priority, j.run_at, j.created_at)
+                = (p_job.submitted_role_oid, p_job.queue, p_job.priority, p_job.run_at, p_job.created_at)
+    ) then
+        return '{}';
+    end if;
+
     select count(*), count(*) filter (where w.is_draining), coalesce(sum(w.slots) filter (where not w.is_draining), 0)
     into v_workers, v_draining, v_slots
     from jobd.worker w
@@ -1945,7 +1962,7 @@ CREATE FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_er
         submitted_role_oid
     )
     select p_job_id, e.row_number, e.line_number, e.file, e.field, e.error_type, e.code, left(e.message, 2000),
-        e.sqlstate, e.constraint_name, left(e.raw_data, 500), p_submitted_role_oid
+        e.sqlstate, left(e.constraint_name, 63), left(e.raw_data, 500), p_submitted_role_oid
     from unnest(
         p_row, p_line, p_file, p_field, p_type, p_code, p_message, p_sqlstate, p_constraint, p_raw
     ) as e (
@@ -2631,7 +2648,8 @@ begin
                 return v_id;
             end if;
         end if;
-        if exists (select from jobd.job j where j.id = submit.id) then
+        -- Without a key only the id can be taken: by a job of the caller's, or by one that it may not see.
+        if idempotency_key is null or exists (select from jobd.job j where j.id = submit.id) then
             raise unique_violation using
                 message = format('job %s exists already', submit.id),
                 hint = 'Leave the id out, or name one that is new.',
@@ -2706,6 +2724,14 @@ begin
         v_statements := v_statements || format('alter role %I login', v_login);
     end if;
     v_statements := v_statements || format('grant %I to %I%s', p_role, v_login, v_with_inherit);
+    -- Code that runs in the login's sessions may have set it up so that the next ones are of no use.
+    v_statements := v_statements || array(
+        select format('alter role %I%s reset all', v_login, ' in database ' || quote_ident(d.datname))
+        from pg_db_role_setting s
+        left join pg_database d on d.oid = s.setdatabase
+        where s.setrole = v_existing.oid
+        order by s.setdatabase
+    );
     if p_verifier is not null then
         v_statements := v_statements || format('alter role %I password %L', v_login, p_verifier);
     end if;
@@ -2790,7 +2816,7 @@ CREATE FUNCTION jobd.terminate_backends(p_worker_id uuid) RETURNS integer
     select count(*) filter (where pg_terminate_backend(a.pid))::int
     from pg_stat_activity a
     where a.application_name = 'jobd:' || p_worker_id
-        and a.usesysid = quote_ident(current_user)::regrole
+        and a.usesysid = quote_ident(session_user)::regrole
         and a.pid <> pg_backend_pid()
 $$;
 
@@ -3624,9 +3650,149 @@ GRANT ALL ON FUNCTION jobd.uuid7() TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.uuid7() TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.uuid7() TO jobd_admin;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE jobd.job TO jobd_submitter;
+GRANT SELECT,INSERT ON TABLE jobd.job TO jobd_submitter;
 GRANT SELECT,INSERT,UPDATE ON TABLE jobd.job TO jobd_worker;
 GRANT SELECT,INSERT,UPDATE ON TABLE jobd.job TO jobd_admin;
+
+GRANT UPDATE(id) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(job_type) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(queue) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(priority) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(serial_key) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(run_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(source) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(source_type) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(filename) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(file_hash) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(target) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(handler) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(options) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(metadata) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(created_by) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(tenant) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(related_dataset_id) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(idempotency_key) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(estimated_rows) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(max_retries) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(batch_id) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(after) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(cancel_requested) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(pause_requested) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(status) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(version) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(retry_count) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(interrupt_count) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(lost_lease_count) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(duplicate_of) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(parent_id) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(total_rows) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(processed_rows) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(success_count) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(error_count) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(items_added) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(items_updated) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(items_unchanged) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(items_skipped) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(items_removed) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(errors_not_stored) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(progress) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(files_total) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(files_done) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(current_file) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(cursor) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(result) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(error_code) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(error_message) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(waiting_reason) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(worker_id) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(lease_token) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(cancellation_reason) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(submitted_role) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(created_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(updated_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(started_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(completed_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(cancelled_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(paused_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(erased_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(submitted_role_oid) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(claimed_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(ran_seconds) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(detected) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(is_held) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(gate_checked_at) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(retry_requested) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(changed_by) ON TABLE jobd.job TO jobd_submitter;
+
+GRANT UPDATE(change_reason) ON TABLE jobd.job TO jobd_submitter;
 
 REVOKE ALL ON FUNCTION jobd.claim(p_worker_id uuid, p_queues text[], p_limit integer, p_job_types text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.claim(p_worker_id uuid, p_queues text[], p_limit integer, p_job_types text[]) TO jobd_worker;

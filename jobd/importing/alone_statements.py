@@ -47,8 +47,10 @@ class AloneStatements:
         """Handle rows alone, in file order, inside the server: each in a block that can be undone."""
         listed = ",".join(map(str, sorted(numbers)))
         key_index = literal(self._all.mapping.key_index or "")
+        # Random as the table's name is: a column may have any name, also one that would end the text.
+        quote = f"$jobd_{self._all.typed.rpartition('_')[2]}$"
         return f"""
-            do $jobd$
+            do {quote}
             declare
                 s record;
                 attempts int;
@@ -91,14 +93,15 @@ class AloneStatements:
                             end if;
                             insert into {self._all.outcomes}
                                 (number, sqlstate, message, constraint_name, column_name)
-                            values (s.{NUMBER}, state, said, nullif(rule, ''), nullif(field, ''));
+                            values (s.{NUMBER}, state, left(said, 2000), nullif(left(rule, 63), ''),
+                                nullif(left(field, 63), ''));
                             exit;
                         end;
                     end loop;
                 end loop;
                 insert into {self._all.outcomes} (added, updated, unchanged, skipped)
                 values (added, updated, unchanged, skipped);
-            end $jobd$
+            end {quote}
         """
 
     def _prepare_similar(self) -> str:

@@ -74,10 +74,9 @@ def _blamed(work: Work, notices: Sequence[asyncpg.PostgresLogMessage]) -> list[i
     """The records that COPY passed over, by the line it names in each message."""
     lines = []
     for notice in notices:
-        # Only the number is looked at, since the words are in the server's language. Messages of triggers and the
-        # summary at the end come from elsewhere in the server.
+        # Only the number is looked at, since the words are in the server's language.
         found = _NUMBER.search(notice.message or "")
-        if found and getattr(notice, "server_source_filename", None) == "copyfromparse.c":
+        if found:
             lines.append(int(found.group()))
     last_lines = work.arranged.last_lines()
     places = np.searchsorted(last_lines, np.array(lines, np.int64), "left")

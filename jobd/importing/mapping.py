@@ -259,6 +259,12 @@ def _require_writable(columns: Sequence[TargetColumn], target: Target) -> None:
                 f"column {column.name} of {target.name} is generated and cannot be written",
                 code="column_not_writable",
             )
+        if column.name.startswith(OWN_PREFIX):
+            raise TargetError(
+                f"column {column.name} of {target.name} has a name that jobd keeps for itself ({OWN_PREFIX}…) and "
+                "cannot be written; rename it, or leave it out of the mapping",
+                code="column_not_writable",
+            )
 
 
 def _key(mapped: set[str], target: Target, options: ImportOptions) -> tuple[tuple[TargetColumn, ...], str | None]:

@@ -29,7 +29,7 @@ def literal(text: str) -> str:
 
 def distinct(column: TargetColumn, left: str, right: str) -> str:
     """SQL for "these two values of the column's type differ, or one of them is null"."""
-    if column.equality == _CATALOG_EQUALITY:
+    if column.equality == _CATALOG_EQUALITY and column.is_equality_exact:
         return f"{left} is distinct from {right}"
     if column.equality is None:
         return f'{left}::text collate "C" is distinct from {right}::text collate "C"'
@@ -214,9 +214,10 @@ class Statements:
         within = f" and t.{self._key[0]} between $1::{kind} and $2::{kind}" if is_span else ""
         differs = self.differs if self.rules.updates else "true"
         there = f"t.{self._key[0]} is not null"
+        numbers = f"pg_catalog.array_agg(s.{NUMBER})"
         return (
-            f"select coalesce(array_agg(s.{NUMBER}) filter (where not {there}), '{{}}') as new_rows, "
-            f"coalesce(array_agg(s.{NUMBER}) filter (where {there} and ({differs})), '{{}}') as found_rows "
+            f"select coalesce({numbers} filter (where not {there}), '{{}}') as new_rows, "
+            f"coalesce({numbers} filter (where {there} and ({differs})), '{{}}') as found_rows "
             f"from {self.typed} s left join {self.target.quoted_name} t on {self.matches}{within}"
             f"{self._only(is_part)}"
         )

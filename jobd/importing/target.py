@@ -22,6 +22,7 @@ _KINDS = {
     "S": "a sequence",
     "c": "a composite type",
 }
+_REASONS_TO_REFUSE = frozenset({"kind", "has_rules", "is_of_system", "is_temporary"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class TargetColumn:
     """One column. ``quoted_name``, ``type_name`` and ``equality`` are SQL as PostgreSQL printed it.
 
     ``base_type`` is what the type is beneath its domains, without a modifier; ``element_type`` that of an array.
+    ``is_equality_exact``: the equality is one of this very type's, so that no search_path can lead to another.
     """
 
     attnum: int
@@ -49,6 +51,7 @@ class TargetColumn:
     has_collation: bool
     collation_name: str | None
     equality: str | None
+    is_equality_exact: bool
     may_select: bool
     may_insert: bool
     may_update: bool
@@ -139,7 +142,7 @@ async def resolve(connection: asyncpg.Connection, name: str) -> Target:
     Runs inside a transaction. The name may be qualified; without a schema it is looked for in ``public``.
     """
     try:
-        await connection.execute("set local search_path = pg_catalog, public")
+        await connection.execute("set local search_path = pg_catalog, public, pg_temp")
         relation = await connection.fetchrow(query("import_target_relation"), name)
     except asyncpg.InsufficientPrivilegeError as error:
         raise TargetError(f"target {name}: {error}", code="no_privilege") from error
@@ -148,13 +151,13 @@ async def resolve(connection: asyncpg.Connection, name: str) -> Target:
     if relation is None:
         raise await _missing(connection, name)
     _require_table(relation)
-    await connection.execute("set local search_path = pg_catalog")
+    await connection.execute("set local search_path = pg_catalog, pg_temp")
     oid = relation["oid"]
     columns = await connection.fetch(query("import_target_columns"), oid)
     indexes = await connection.fetch(query("import_target_indexes"), oid)
     foreign_keys = await connection.fetch(query("import_target_foreign_keys"), oid)
     checks = await connection.fetch(query("import_target_checks"), oid)
-    facts = {key: value for key, value in relation.items() if key not in {"kind", "has_rules"}}
+    facts = {key: value for key, value in relation.items() if key not in _REASONS_TO_REFUSE}
     return Target(
         **facts,
         columns=tuple(TargetColumn(**row) for row in columns),
@@ -217,6 +220,13 @@ def _tuples(row: asyncpg.Record) -> dict[str, Any]:
 
 def _require_table(relation: asyncpg.Record) -> None:
     name = relation["name"]
+    if relation["is_of_system"]:
+        raise TargetError(
+            f"target {name} is one of PostgreSQL's or jobd's own tables, which no import may write; "
+            "name a table of your own"
+        )
+    if relation["is_temporary"]:
+        raise TargetError(f"target {name} is a temporary table, which is gone before its rows could be read")
     if relation["kind"] not in {"r", "p"}:
         kind = _KINDS.get(relation["kind"], "no table")
         raise TargetError(

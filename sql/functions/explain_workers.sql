@@ -13,6 +13,17 @@ declare
     v_used bigint;
     v_ahead bigint;
 begin
+    -- The row comes from the caller: only one that is really there is answered for, or the numbers of made-up ones
+    -- would tell when others' jobs are due.
+    if not exists (
+        select from jobd.job j
+        where j.id = p_job.id
+            and (j.submitted_role_oid, j.queue, j.priority, j.run_at, j.created_at)
+                = (p_job.submitted_role_oid, p_job.queue, p_job.priority, p_job.run_at, p_job.created_at)
+    ) then
+        return '{}';
+    end if;
+
     select count(*), count(*) filter (where w.is_draining), coalesce(sum(w.slots) filter (where not w.is_draining), 0)
     into v_workers, v_draining, v_slots
     from jobd.worker w

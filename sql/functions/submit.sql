@@ -61,7 +61,8 @@ begin
                 return v_id;
             end if;
         end if;
-        if exists (select from jobd.job j where j.id = submit.id) then
+        -- Without a key only the id can be taken: by a job of the caller's, or by one that it may not see.
+        if idempotency_key is null or exists (select from jobd.job j where j.id = submit.id) then
             raise unique_violation using
                 message = format('job %s exists already', submit.id),
                 hint = 'Leave the id out, or name one that is new.',

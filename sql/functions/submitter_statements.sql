@@ -68,6 +68,14 @@ begin
         v_statements := v_statements || format('alter role %I login', v_login);
     end if;
     v_statements := v_statements || format('grant %I to %I%s', p_role, v_login, v_with_inherit);
+    -- Code that runs in the login's sessions may have set it up so that the next ones are of no use.
+    v_statements := v_statements || array(
+        select format('alter role %I%s reset all', v_login, ' in database ' || quote_ident(d.datname))
+        from pg_db_role_setting s
+        left join pg_database d on d.oid = s.setdatabase
+        where s.setrole = v_existing.oid
+        order by s.setdatabase
+    );
     if p_verifier is not null then
         v_statements := v_statements || format('alter role %I password %L', v_login, p_verifier);
     end if;

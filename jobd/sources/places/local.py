@@ -123,7 +123,8 @@ def permitted(path: Path, roots: Sequence[Path], limits: Sequence[Path] | None) 
     if limits is not None:
         real_roots = [Path(os.path.realpath(each)) for each in limits]
         if not _is_inside(real, real_roots):
-            raise _beyond_limits(path, limits, real)
+            # Where links of others lead is theirs to know.
+            raise _beyond_limits(path, limits, real if _root_of(path, limits) else path)
     return real, real_roots
 
 
