@@ -194,25 +194,29 @@ order by k.conname;
 
 -- name: import_target_signature
 -- Whether the name $1 leads to the relation $2 still and its columns $4, ascending, are unique (none: no key), and
--- the names and types of its columns $3.
+-- the names and types of its columns $3. Everything is qualified, since code of other people's has run by then.
 select
-    to_regclass($1) = $2::oid as is_same,
-    cardinality($4::int2[]) = 0 or exists (
-        select from pg_index i
-        where i.indrelid = $2::oid and i.indisunique and i.indimmediate and i.indisvalid
+    to_regclass($1) = $2::pg_catalog.oid as is_same,
+    cardinality($4::smallint[]) = 0 or exists (
+        select from pg_catalog.pg_index i
+        where i.indrelid = $2::pg_catalog.oid and i.indisunique and i.indimmediate and i.indisvalid
             and i.indpred is null and i.indexprs is null
-            and $4::int2[] = array(
-                select k.attnum from unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
+            and $4::smallint[] = array(
+                select k.attnum from unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
                 where k.position <= i.indnkeyatts
                 order by k.attnum
             )
     ) as is_key_unique,
     string_agg(
-        coalesce(pg_catalog.quote_ident(a.attname) || ' ' || a.atttypid::text || ' ' || a.atttypmod::text, 'dropped'),
+        coalesce(
+            pg_catalog.quote_ident(a.attname) || ' ' || a.atttypid::pg_catalog.text
+            || ' ' || a.atttypmod::pg_catalog.text,
+            'dropped'
+        ),
         ', ' order by u.position
     ) as signature
-from unnest($3::int2[]) with ordinality as u (attnum, position)
-left join pg_attribute a on a.attrelid = $2::oid and a.attnum = u.attnum and not a.attisdropped;
+from unnest($3::smallint[]) with ordinality as u (attnum, position)
+left join pg_catalog.pg_attribute a on a.attrelid = $2::pg_catalog.oid and a.attnum = u.attnum and not a.attisdropped;
 
 -- name: import_time
 -- When the transaction began, as every column that can take a time takes it.
