@@ -7,11 +7,11 @@ STAMP  := $(VENV)/.installed
 DEMO   := $(VENV)/demo-data
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports tests bench bench-quick lock schema clean
+.PHONY: help demo test test-versions lint format types imports tests bench bench-quick lock schema clean
 
 help: ## this list
 	@printf 'jobd: a daemon that imports files into PostgreSQL exactly once\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) $(DEMO)/.installed ## run the main job on real data, with kills, pauses and a second import
 	@$(BIN)/python -m tests.demo --data $(DEMO)
@@ -37,6 +37,13 @@ tests: $(STAMP) ## every test; fails below 90 % branch coverage
 	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+test-versions: $(STAMP) ## what speaks SQL, on PostgreSQL 15, 16 and 17 (many minutes)
+	@for version in 15 16 17; do \
+		echo "PostgreSQL $$version"; \
+		$(BIN)/python -m pytest -q -n 2 --dist worksteal --postgres $$version \
+			tests/sql tests/integration/importing tests/integration/rights tests/property || exit 1; \
+	done
 
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench

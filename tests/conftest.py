@@ -20,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", type=int, help="run everything on this major version of PostgreSQL")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    only = config.getoption("postgres")
+    if only is not None and servers_at_hand.programs_of(only) is None:
+        raise pytest.UsageError(f"there is no PostgreSQL {only} on this machine")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is marked ``each_postgres`` on each version that is there."""
     if metafunc.definition.get_closest_marker("each_postgres") and "server" in metafunc.fixturenames:

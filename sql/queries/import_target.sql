@@ -201,7 +201,7 @@ select
         select from pg_catalog.pg_index i
         where i.indrelid = $2::pg_catalog.oid and i.indisunique and i.indimmediate and i.indisvalid
             and i.indpred is null and i.indexprs is null
-            and $4::smallint[] = array(
+            and $4::smallint[] operator(pg_catalog.=) array(
                 select k.attnum from unnest(i.indkey::smallint[]) with ordinality as k (attnum, position)
                 where k.position <= i.indnkeyatts
                 order by k.attnum

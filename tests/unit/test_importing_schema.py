@@ -44,6 +44,7 @@ def _column(name: str, base_type: str, element_type: str | None = None) -> Targe
         has_collation=False,
         collation_name=None,
         equality=None,
+        is_equality_exact=False,
         may_select=True,
         may_insert=True,
         may_update=True,

@@ -1,4 +1,4 @@
-"""What code on a target tries: a function of the target's owner that runs every attack and notes what came of it."""
+"""What code on a target tries: a function of its owner's that runs every attack and notes what came of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tests.integration.rights.scene import Scene
     from tests.sql.roles import Submitter
 
-# What is answered to who may not: no privilege, no such job, the fence, a column of jobd's, no such thing, COPY under
-# row-level security, what cannot be run in a function, a server built without XML.
+# What is answered to who may not: no privilege, no such job, the fence, a column of jobd's, no such thing, COPY
+# under row-level security, what cannot be run in a function, a server built without XML.
 DENIED = frozenset(
     {"42501", "P0002", "JB001", "JB003", "JB005", "42704", "3F000", "42P01", "0A000", "25001", "0LP01"}
 )
@@ -60,15 +60,17 @@ QUEUE = (
     "select count(*)::text from jobd.heartbeat('{worker}', 60)",
     "select count(*)::text from jobd.claim('{worker}', '{{default}}', 10)",
     "select jobd.register_worker(gen_random_uuid(), 'a', 'h', 1, '1', '{{default}}', 4, 60)::text",
-    "select jobd.deregister_worker('{worker}')::text", "select jobd.log('{victim_job}', 'info', 'x', '{{}}')::text",
+    "select jobd.deregister_worker('{worker}')::text",
+    "select jobd.log('{victim_job}', 'info', 'x', '{{}}')::text",
     "select count(*)::text from jobd.rescue('{worker}', 10)", "select jobd.prune()::text",
     "select jobd.pause_queue('default')::text", "select nullif(jobd.terminate_backends('{worker}'), 0)::text",
-    "with u as (update jobd.job set priority = 'low' where id = '{victim_job}' returning 1) select count(*)::text from u",
+    "with changed as (update jobd.job set priority = 'low' where id = '{victim_job}' returning 1)"  # noqa: ISC004
+    " select count(*)::text from changed",
     "update jobd.job set status = 'completed' where target = '{mine}.stock'",
     "update jobd.job set processed_rows = 7 where target = '{mine}.stock'",
     "delete from jobd.job", "truncate jobd.job", "delete from jobd.job_error", "update jobd.worker set slots = 0",
     "update jobd.submitter set import_roots = null", "insert into jobd.queue (name) values ('mine')",
-    "insert into jobd.job_error (job_id, error_type, code, message, submitted_role_oid)"
+    "insert into jobd.job_error (job_id, error_type, code, message, submitted_role_oid)"  # noqa: ISC004
     " values ('{victim_job}', 'parse', 'x', 'x', 1)",
     "lock table jobd.job in access exclusive mode", "lock table jobd.job in share update exclusive mode",
     "lock table jobd.worker in row exclusive mode", "lock table jobd.queue in exclusive mode",
@@ -84,7 +86,8 @@ QUEUE = (
 HARMLESS = (
     "notify jobd_job, 'default'", "notify jobd_control, '{{\"id\": \"{victim_job}\", \"request\": \"cancel\"}}'",
     "notify jobd_event, 'no json at all'", "listen jobd_event", "deallocate all",
-    "prepare mine as select 1", "create temporary table job (id uuid)", "create temporary table pg_index (id uuid)",
+    "prepare mine as select 1", "create temporary table job (id uuid)",
+    "create temporary table pg_index (id uuid)",
     "create domain pg_temp.uuid as text", "create type pg_temp.jsonb as enum ('a')",
     "select pg_advisory_lock(n) from generate_series(1, 20) n", "set search_path = {mine}, pg_catalog",
     "set session characteristics as transaction isolation level serializable read only",

@@ -1,4 +1,4 @@
-"""Goal: code on a target, wherever it hangs, reaches nothing that the job's submitter could not reach by itself."""
+"""Goal: code on a target, wherever it hangs, reaches nothing that the job's submitter could not reach."""
 
 from __future__ import annotations
 
