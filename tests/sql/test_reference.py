@@ -45,9 +45,11 @@ def reference() -> str:
 
 
 def section(title: str) -> str:
-    match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", reference(), re.MULTILINE | re.DOTALL)
-    assert match, title
-    return match[1]
+    """The text beneath the heading, up to the next one that is no smaller."""
+    heading = re.search(rf"^(#+) {re.escape(title)}\n", reference(), re.MULTILINE)
+    assert heading, title
+    rest = reference()[heading.end() :]
+    return re.split(rf"^#{{1,{len(heading[1])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def words(text: str) -> set[str]:

@@ -121,7 +121,7 @@ def list_remote(
             if number >= _LOOKED_AT_MAX:
                 raise SourceError(
                     f"{place.name}: there are more than {_LOOKED_AT_MAX} objects to look at; name a longer prefix",
-                    code="source_too_many_files",
+                    code="source_too_large",
                 )
             key = entry.name[begin:]
             deadline.gained(1 << 16)
@@ -132,7 +132,7 @@ def list_remote(
     if len(found) > files_max:
         raise SourceError(
             f"{place.name} stands for more than {files_max} files; name fewer of them by a longer prefix",
-            code="source_too_many_files",
+            code="source_too_large",
         )
     found = _without_markers(found)
     if not found:

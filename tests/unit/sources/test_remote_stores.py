@@ -159,7 +159,7 @@ def test_a_list_is_bounded_and_never_empty(bucket: S3Store) -> None:
         obstore.put(bucket, f"in/{number}.csv", CSV)
     assert len(list_remote("s3://bucket/in/", ACCESS, None, 5)) == 5
     for source, files_max, code in (
-        ("s3://bucket/in/", 4, "source_too_many_files"),
+        ("s3://bucket/in/", 4, "source_too_large"),
         ("s3://bucket/out/", 4, "source_missing"),
         ("s3://bucket/in/x*", 4, "source_missing"),
         ("s3://other/in/", 4, "source_missing"),
@@ -175,7 +175,7 @@ def test_a_bucket_without_end_is_not_looked_through(bucket: S3Store, monkeypatch
         obstore.put(bucket, f"in/{number}.csv", CSV)
     with pytest.raises(SourceError, match="more than 2 objects") as refused:
         list_remote("s3://bucket/in/x*", ACCESS, None, 9)
-    assert refused.value.error_code == "source_too_many_files"
+    assert refused.value.error_code == "source_too_large"
 
 
 def test_a_list_of_more_than_one_page_is_whole(bucket: S3Store) -> None:
