@@ -94,7 +94,10 @@ async def test_a_batch_runs_with_the_rights_of_the_jobs_submitter(database: Data
     role = unique("clerk")
     await database.execute(f"create role {role} login")
     login = await grant_submitter(await database.connect(), SubmitterGrant(role=role))
-    await database.execute("create table public.written (job_id uuid, number int, by text default current_user)")
+    await database.execute(
+        "create table public.written (job_id uuid, number int, by text default current_user,"
+        " at text default session_user)"
+    )
     await database.execute(f"grant select, insert on public.written to {role}")
     await database.execute("create table public.secret (number int)")
     clerk = await database.connect(role)
@@ -110,7 +113,8 @@ async def test_a_batch_runs_with_the_rights_of_the_jobs_submitter(database: Data
         await wait_for_status(database, job_id, "completed", "failed")
         await wait_for_status(database, forbidden, "failed")
     assert (await job_row(database, job_id))["error_message"] is None
-    assert [row["by"] for row in await database.fetch("select by from public.written")] == [login, login]
+    written = [tuple(row) for row in await database.fetch("select by, at from public.written")]
+    assert written == [(role, login), (role, login)]
     assert (await job_row(database, forbidden))["error_code"] == "no_privilege"
 
 
