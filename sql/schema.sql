@@ -537,7 +537,8 @@ begin
     delete from jobd.job_reject r where r.job_id = new.id;
     delete from jobd.job_log l where l.job_id = new.id;
     update jobd.job_error e set file = null, raw_data = null, message = 'erased' where e.job_id = new.id;
-    update jobd.job_change c set key = '{}', before = null, after = null where c.job_id = new.id;
+    update jobd.job_change c set key = '{}', before = null, after = null, revert_problem = null
+    where c.job_id = new.id;
     update jobd.job_file f set file = format('file %s', f.position), error_message = null, detected = null
     where f.job_id = new.id;
     update jobd.job_event e set reason = null, data = null
@@ -1907,9 +1908,13 @@ begin
     from (
         select
             oldest.id,
-            sum(oldest.error_count) over (order by oldest.completed_at, oldest.id) - oldest.error_count as errors_before
+            sum(oldest.records) over (order by oldest.completed_at, oldest.id) - oldest.records as records_before
         from (
-            select j.id, j.error_count, j.completed_at
+            select
+                j.id, j.completed_at,
+                j.error_count + case
+                    when j.options -> 'track_changes' = 'true' then j.items_added + j.items_updated else 0
+                end as records
             from jobd.job j
             where j.completed_at is not null
               and j.completed_at < clock_timestamp() - older_than
@@ -1924,7 +1929,7 @@ begin
             for update skip locked
         ) as oldest
     ) as bounded
-    where bounded.errors_before < 1000000;
+    where bounded.records_before < 1000000;
 
     if v_ids is null then
         return 0;
@@ -1952,6 +1957,39 @@ end
 $_$;
 
 COMMENT ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) IS 'Deletes jobs that ended longer ago than older_than, oldest first, at most 10,000 a call; failed ones only if asked.';
+
+CREATE FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+declare
+    v_job record;
+begin
+    select
+        j.submitted_role_oid, j.lease_token, j.status, j.cancel_requested,
+        j.items_added + j.items_updated as changes  -- each is one change
+    into v_job
+    from jobd.job j where j.id = p_job_id;
+    perform jobd.check_lease(
+        p_job_id, p_lease_token, case when v_job.lease_token = p_lease_token then v_job.status end, v_job.cancel_requested
+    );
+    perform jobd.check_session(v_job.submitted_role_oid);
+    if v_job.changes + greatest(p_recorded, 0) + cardinality(p_key) > 1000000 then
+        raise exception using
+            errcode = 'JB009',
+            message = format('job %s has changed more than 1,000,000 rows, which is the most that can be tracked', p_job_id),
+            hint = 'Submit the rest without track_changes, or in several files. What was committed can be undone with jobd.revert.';
+    end if;
+
+    insert into jobd.job_change (job_id, key, change, before, after, submitted_role_oid)
+    select p_job_id, c.key, c.change, c.before, c.after, v_job.submitted_role_oid
+    from unnest(p_key, p_change, p_before, p_after) with ordinality as c (key, change, before, after, place)
+    order by c.place;
+    return cardinality(p_key);
+end
+$$;
+
+COMMENT ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) IS 'Keeps which rows a batch changed, and how; fenced by the lease.';
 
 CREATE FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -2412,17 +2450,251 @@ COMMENT ON FUNCTION jobd.retry(job_id uuid, expected_version integer) IS 'Makes 
 CREATE FUNCTION jobd.revert(job_id uuid) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
-    AS $$
+    AS $_$
 #variable_conflict use_column
+declare
+    c_slice constant int := 500;
+    v_job constant jobd.job := jobd.lock_job(revert.job_id, null);
+    v_relation constant oid := jobd.revert_target(v_job);
+    v_key constant text[] := array(select jsonb_array_elements_text(v_job.detected #> '{target,key}'));
+    v_has_policies constant boolean := coalesce(row_security_active(v_relation), false);
+    v_restored text[];
+    v_left text[];
+    v_statements record;
+    v_below bigint := 9223372036854775807;  -- what is from here on has been tried
+    v_alone_to bigint;  -- row by row down to this change
+    v_ids bigint[];
+    v_done bigint[];
+    v_change record;
+    v_is_same boolean;
+    v_touched bigint;
 begin
-    raise feature_not_supported using
-        message = 'jobd.revert is not built yet',
-        detail = format('Job %s was not touched.', revert.job_id),
-        hint = 'Rows can be taken back by hand with the help of options.provenance, which marks what a job wrote.';
+    if not exists (select from jobd.job_change c where c.job_id = revert.job_id and c.reverted_at is null) then
+        return 0;
+    end if;
+    v_restored := array(
+        select distinct k from jobd.job_change c, jsonb_object_keys(c.before) k
+        where c.job_id = revert.job_id and c.reverted_at is null
+    );
+    v_left := array(
+        select distinct k from jobd.job_change c, jsonb_object_keys(c.after) k
+        where c.job_id = revert.job_id and c.reverted_at is null
+    );
+    select * into v_statements from jobd.revert_statements(v_relation, v_key, v_restored, v_left);
+
+    -- What triggers of the target find without a schema, they find as in an import. Until the function returns.
+    perform set_config('search_path', '"$user", public', true);
+    set constraints all immediate;  -- a foreign key that waits for the end would take everything down with it
+    if has_any_column_privilege(v_relation, 'update') then
+        execute v_statements.lock_rows using revert.job_id;
+    end if;
+
+    loop
+        select array_agg(s.id order by s.id desc) into v_ids
+        from (
+            select c.id from jobd.job_change c
+            where c.job_id = revert.job_id and c.reverted_at is null and c.id < v_below
+            order by c.id desc
+            limit case when v_alone_to is null then c_slice else 1 end
+        ) s;
+        exit when v_ids is null;
+        v_done := '{}';
+        begin
+            for v_change in
+                select c.id, c.key, c.change, c.before, c.after from jobd.job_change c
+                where c.job_id = revert.job_id and c.id = any (v_ids)
+                order by c.id desc
+            loop
+                if v_change.change = 'added' then
+                    execute v_statements.remove using v_change.key, v_change.before, v_change.after;
+                    get diagnostics v_touched = row_count;
+                elsif v_change.before = '{}' then
+                    v_touched := 1;  -- an update that changed nothing
+                else
+                    execute v_statements.restore using v_change.key, v_change.before, v_change.after;
+                    get diagnostics v_touched = row_count;
+                end if;
+                if v_touched > 0 then
+                    v_done := v_done || v_change.id;
+                else
+                    execute v_statements.look into v_is_same using v_change.key, v_change.before, v_change.after;
+                    update jobd.job_change c
+                    set revert_problem = case
+                        when v_is_same is null then 'gone'
+                        when v_is_same then 'left alone by a trigger or a policy'
+                        else 'changed since'
+                    end
+                    where c.job_id = revert.job_id and c.id = v_change.id;
+                end if;
+            end loop;
+            update jobd.job_change c set reverted_at = clock_timestamp(), revert_problem = null
+            where c.job_id = revert.job_id and c.id = any (v_done);
+        exception when others then
+            -- Not the row's fault: everything is undone, and may be tried again.
+            if left(sqlstate, 2) in ('08', '25', '26', '28', '3D', '3F', '40', '42', '53', '55', '57', '58', 'XX')
+                and not (sqlstate = '42501' and v_has_policies)
+            then
+                raise;
+            end if;
+            if cardinality(v_ids) > 1 then
+                v_alone_to := v_ids[cardinality(v_ids)];
+                continue;
+            end if;
+            update jobd.job_change c set revert_problem = left('refused: ' || sqlerrm, 500)
+            where c.job_id = revert.job_id and c.id = v_ids[1];
+        end;
+        v_below := v_ids[cardinality(v_ids)];
+        if v_below <= v_alone_to then
+            v_alone_to := null;
+        end if;
+    end loop;
+
+    -- The same content may be imported again.
+    delete from jobd.import_ledger l where l.job_id = revert.job_id;
+    return (select count(*) from jobd.job_change c where c.job_id = revert.job_id and c.reverted_at is null);
+end
+$_$;
+
+COMMENT ON FUNCTION jobd.revert(job_id uuid) IS 'Undoes an import that tracked changes, where nobody changed the rows since; gives how many rows it could not.';
+
+CREATE FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $_$
+declare
+    v_target constant text := (
+        select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.oid = p_relation
+    );
+    v_index oid;
+    v_gone text;
+    v_match text;
+    v_keys text;
+    v_join text;
+    v_names text;
+    v_same text;
+    v_sets text;
+begin
+    select string_agg(u.name, ', ') into v_gone
+    from unnest(p_key || p_left) as u (name)
+    where not exists (
+        select from pg_attribute a
+        where a.attrelid = p_relation and a.attname = u.name and a.attnum > 0 and not a.attisdropped
+    );
+    if v_gone is not null then
+        raise undefined_object using
+            message = format('%s has no column %s any more, which the job filled', v_target, v_gone),
+            hint = 'Nothing was undone.';
+    end if;
+
+    select i.indexrelid into v_index
+    from pg_index i
+    where i.indrelid = p_relation and i.indisunique and i.indimmediate and i.indisvalid
+        and i.indpred is null and i.indexprs is null
+        and array(
+            select a.attname::text from unnest(i.indkey::int2[]) with ordinality as k (attnum, place)
+            join pg_attribute a on a.attrelid = p_relation and a.attnum = k.attnum
+            where k.place <= i.indnkeyatts order by 1
+        ) = array(select unnest(p_key) order by 1)
+    limit 1;
+    if not found then
+        raise undefined_object using
+            message = format('%s has lost its unique index on the key (%s)', v_target, array_to_string(p_key, ', ')),
+            hint = 'Nothing was undone. Create the index again, then undo the job.';
+    end if;
+
+    with part as (
+        select
+            k.place, a.attname, format(' ->> %L)::%s', a.attname, format_type(a.atttypid, a.atttypmod)) as value,
+            format('operator(%I.%s)', opn.nspname, op.oprname) as equality
+        from pg_index i
+        cross join lateral unnest(i.indkey::int2[], i.indclass::oid[]) with ordinality as k (attnum, opclass_oid, place)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        join pg_opclass oc on oc.oid = k.opclass_oid
+        join pg_amop am on am.amopfamily = oc.opcfamily and am.amoplefttype = oc.opcintype
+            and am.amoprighttype = oc.opcintype and am.amopstrategy = 3
+        join pg_operator op on op.oid = am.amopopr
+        join pg_namespace opn on opn.oid = op.oprnamespace
+        where i.indexrelid = v_index and k.place <= i.indnkeyatts
+    )
+    select
+        string_agg(format('t.%I %s ($1%s', p.attname, p.equality, p.value), ' and ' order by p.place),
+        string_agg(format('(c.key%s as k%s', p.value, p.place), ', ' order by p.place),
+        string_agg(format('t.%I %s k.k%s', p.attname, p.equality, p.place), ' and ' order by p.place),
+        string_agg(format('t.%I', p.attname), ', ' order by p.place)
+    into v_match, v_keys, v_join, v_names
+    from part p;
+
+    select
+        string_agg(
+            format(
+                '(not jsonb_exists($3, %1$L) or t.%1$I::text collate "C" is not distinct from '
+                '(($3 ->> %1$L)::%2$s)::text collate "C")', a.attname, format_type(a.atttypid, a.atttypmod)
+            ), ' and '
+        ),
+        string_agg(
+            format(
+                '%1$I = case when jsonb_exists($2, %1$L) then ($2 ->> %1$L)::%2$s else t.%1$I end',
+                a.attname, format_type(a.atttypid, a.atttypmod)
+            ), ', '
+        ) filter (where a.attname = any (p_restored))
+    into v_same, v_sets
+    from pg_attribute a
+    where a.attrelid = p_relation and a.attname = any (p_left) and a.attnum > 0 and not a.attisdropped;
+
+    v_same := coalesce(v_same, 'true');
+    lock_rows := format(
+        'select count(*) from (select from %s t join (select distinct %s from jobd.job_change c '
+        'where c.job_id = $1 and c.reverted_at is null) k on %s order by %s for update of t) locked',
+        v_target, v_keys, v_join, v_names
+    );
+    remove := format('delete from %s t where %s and %s', v_target, v_match, v_same);
+    restore := format('update %s t set %s where %s and %s', v_target, v_sets, v_match, v_same);
+    look := format('select %s from %s t where %s', v_same, v_target, v_match);
+end
+$_$;
+
+COMMENT ON FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) IS 'Part of jobd.revert: the statements for one target.';
+
+CREATE FUNCTION jobd.revert_target(p_job jobd.job) RETURNS oid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+declare
+    v_name constant text := p_job.detected #>> '{target,target}';
+    v_oid constant oid := (p_job.detected #>> '{target,oid}')::oid;
+    v_relation oid;
+begin
+    if p_job.job_type <> 'import' or p_job.options -> 'track_changes' is distinct from 'true' then
+        raise invalid_parameter_value using
+            message = format('job %s did not track changes, so that nothing is known to be undone', p_job.id),
+            hint = 'Submit imports with the option track_changes to be able to undo them.';
+    end if;
+    if p_job.status not in ('completed', 'failed', 'cancelled') then
+        raise object_in_use using
+            message = format('job %s is %s: only a job that has ended can be undone', p_job.id, p_job.status),
+            hint = format('select jobd.cancel(%L); then undo it.', p_job.id);
+    end if;
+    if p_job.erased_at is not null then
+        raise invalid_parameter_value using
+            message = format('job %s was erased: what it changed is not known any more', p_job.id);
+    end if;
+    if v_oid is null then
+        return null;  -- it ended before its first row, and changed none
+    end if;
+    select c.oid into v_relation
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = v_oid and n.nspname || '.' || c.relname = v_name;
+    if not found then
+        raise undefined_object using
+            message = format('the table %s that job %s imported into was dropped, renamed or replaced', v_name, p_job.id),
+            hint = 'Nothing was undone.';
+    end if;
+    return v_relation;
 end
 $$;
 
-COMMENT ON FUNCTION jobd.revert(job_id uuid) IS 'Reserved: undo an import that tracked changes. Raises 0A000 for now.';
+COMMENT ON FUNCTION jobd.revert_target(p_job jobd.job) IS 'Part of jobd.revert: the table whose rows a job changed.';
 
 CREATE FUNCTION jobd.revoke_submitter(p_role text) RETURNS boolean
     LANGUAGE plpgsql
@@ -3022,10 +3294,16 @@ CREATE TABLE jobd.job_change (
     after jsonb,
     submitted_role_oid oid NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    reverted_at timestamp with time zone,
+    revert_problem text,
     CONSTRAINT job_change_is_known CHECK ((change = ANY (ARRAY['added'::text, 'updated'::text, 'removed'::text])))
 );
 
 COMMENT ON TABLE jobd.job_change IS 'Rows that a job with track_changes added, updated or removed.';
+
+COMMENT ON COLUMN jobd.job_change.reverted_at IS 'When the change was undone.';
+
+COMMENT ON COLUMN jobd.job_change.revert_problem IS 'Why it could not be undone.';
 
 ALTER TABLE jobd.job_change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME jobd.job_change_id_seq
@@ -3561,6 +3839,11 @@ CREATE POLICY submitter_controls_own ON jobd.job FOR UPDATE TO jobd_submitter US
 
 COMMENT ON POLICY submitter_controls_own ON jobd.job IS '13b8c20b2350ceeb0944fba604c4c6f6';
 
+CREATE POLICY submitter_forgets_own ON jobd.import_ledger FOR DELETE TO jobd_submitter USING ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
+   FROM jobd.submitter s))));
+
+COMMENT ON POLICY submitter_forgets_own ON jobd.import_ledger IS 'c78c9371dbc9b0a94722b16d575c6f6e';
+
 CREATE POLICY submitter_keeps_own ON jobd.blob TO jobd_submitter USING ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
    FROM jobd.submitter s)))) WITH CHECK ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
    FROM jobd.submitter s))));
@@ -3615,6 +3898,12 @@ COMMENT ON POLICY submitter_reads_own ON jobd.job_reject IS 'e9555880d0d39253256
 CREATE POLICY submitter_reads_own ON jobd.submitter FOR SELECT TO jobd_submitter USING (pg_has_role(role_oid, 'USAGE'::text));
 
 COMMENT ON POLICY submitter_reads_own ON jobd.submitter IS 'f3149ccd0e4733977f660b9bcef26119';
+
+CREATE POLICY submitter_reverts_own ON jobd.job_change FOR UPDATE TO jobd_submitter USING ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
+   FROM jobd.submitter s)))) WITH CHECK ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
+   FROM jobd.submitter s))));
+
+COMMENT ON POLICY submitter_reverts_own ON jobd.job_change IS 'd5b480b90bf32dd9d1e59f5e0b674a75';
 
 CREATE POLICY submitter_submits_own ON jobd.job FOR INSERT TO jobd_submitter WITH CHECK ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
    FROM jobd.submitter s))));
@@ -3940,6 +4229,10 @@ REVOKE ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) FROM
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_admin;
 
+REVOKE ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_submitter;
+
 REVOKE ALL ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) FROM PUBLIC;
@@ -3995,6 +4288,16 @@ GRANT ALL ON FUNCTION jobd.revert(job_id uuid) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.revert(job_id uuid) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.revert(job_id uuid) TO jobd_admin;
 
+REVOKE ALL ON FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.revert_statements(p_relation oid, p_key text[], p_restored text[], p_left text[], OUT lock_rows text, OUT remove text, OUT restore text, OUT look text) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.revert_target(p_job jobd.job) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.revert_target(p_job jobd.job) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.revert_target(p_job jobd.job) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.revert_target(p_job jobd.job) TO jobd_admin;
+
 REVOKE ALL ON FUNCTION jobd.revoke_submitter(p_role text) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.revoke_submitter(p_role text) TO jobd_admin;
 
@@ -4048,13 +4351,21 @@ GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_submitter;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_admin;
 
-GRANT SELECT ON TABLE jobd.import_ledger TO jobd_submitter;
-GRANT SELECT ON TABLE jobd.import_ledger TO jobd_worker;
-GRANT SELECT ON TABLE jobd.import_ledger TO jobd_admin;
+GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_submitter;
+GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_worker;
+GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_admin;
 
 GRANT SELECT ON TABLE jobd.job_change TO jobd_submitter;
 GRANT SELECT ON TABLE jobd.job_change TO jobd_worker;
 GRANT SELECT ON TABLE jobd.job_change TO jobd_admin;
+
+GRANT UPDATE(reverted_at) ON TABLE jobd.job_change TO jobd_submitter;
+GRANT UPDATE(reverted_at) ON TABLE jobd.job_change TO jobd_worker;
+GRANT UPDATE(reverted_at) ON TABLE jobd.job_change TO jobd_admin;
+
+GRANT UPDATE(revert_problem) ON TABLE jobd.job_change TO jobd_submitter;
+GRANT UPDATE(revert_problem) ON TABLE jobd.job_change TO jobd_worker;
+GRANT UPDATE(revert_problem) ON TABLE jobd.job_change TO jobd_admin;
 
 GRANT SELECT ON TABLE jobd.job_error TO jobd_submitter;
 GRANT SELECT ON TABLE jobd.job_error TO jobd_worker;

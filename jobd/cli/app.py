@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from jobd.cli import control, dev, errors, grant, jobs, logs, migrate, operation, run, submit, watch
+from jobd.cli import control, dev, errors, grant, jobs, logs, migrate, operation, revert, run, submit, watch
 from jobd.cli.exits import ExitCode, complain, exit_code_of_error
 from jobd.errors import ConfigurationError, JobdError
 from jobd.settings import Settings
@@ -93,6 +93,7 @@ _JOBS: dict[str, Callable[..., None]] = {
     "resume": control.resume,
     "retry": control.retry,
     "priority": control.priority,
+    "revert": revert.revert,
 }
 _OPERATION: dict[str, Callable[..., None]] = {
     "dev": dev.dev,

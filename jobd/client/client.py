@@ -161,6 +161,13 @@ class Client:
         """Remove what may be personal (refused records, names, metadata); the counters stay."""
         return await self._ask("client_erase", job_id)
 
+    async def revert(self, job_id: UUID) -> int:
+        """Undo an import that tracked changes, where nobody changed the rows since; how many it could not.
+
+        ``jobd.job_change`` has the reasons, in ``revert_problem``.
+        """
+        return int(await self._answer("client_revert", job_id, job_id=job_id))
+
     async def explain(self, job_id: UUID) -> str:
         """Why the job does not run or does not advance, and what to do."""
         return str(await self._answer("client_explain", job_id, job_id=job_id))

@@ -14,6 +14,7 @@ from jobd.model.options import OnConflict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobd.importing.change_statements import ChangeStatements
     from jobd.importing.statements import Statements
     from jobd.importing.target import TargetColumn
 
@@ -24,8 +25,9 @@ _NOT_OF_A_ROW = "'08', '25', '26', '28', '3D', '3F', '40', '42', '53', '55', '57
 class AloneStatements:
     """What is needed to take rows alone, and to hear what became of them."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: Statements, changes: ChangeStatements) -> None:
         self._all = statements
+        self._changes = changes
         self._target = statements.target
         self._columns = statements.mapping.columns
 
@@ -63,6 +65,9 @@ class AloneStatements:
                 field text;
                 twin jsonb;
                 likeness real;
+                row_key jsonb;
+                old_image jsonb;
+                new_image jsonb;
                 added int[] := '{{}}';
                 updated int[] := '{{}}';
                 unchanged int[] := '{{}}';
@@ -147,6 +152,40 @@ class AloneStatements:
             )
         )
 
+    def _returning_added(self) -> str:
+        if not self._all.rules.tracks:
+            return ""
+        return f"returning {self._changes.key('t')}, {self._changes.added_image('t')} into row_key, new_image"
+
+    def _note_added(self) -> str:
+        """As other triggers of the insert left the row, where the key still leads to it."""
+        if not self._all.rules.tracks:
+            return ""
+        return f"""
+            select {self._changes.added_image("t")} into old_image
+            from {self._target.quoted_name} t where {self._all.matches};
+            insert into {self._changes.table} (number, change, key, after)
+            values (s.{NUMBER}, 'added', row_key, coalesce(old_image, new_image));
+        """
+
+    def _note_before(self) -> str:
+        if not self._all.rules.tracks:
+            return ""
+        return f"""
+            select {self._changes.key("t")}, {self._changes.updated_image("t")} into row_key, old_image
+            from {self._target.quoted_name} t where {self._all.matches} for no key update;
+        """
+
+    def _note_after(self) -> str:
+        if not self._all.rules.tracks:
+            return ""
+        return f"""
+            select {self._changes.updated_image("t")} into new_image
+            from {self._target.quoted_name} t where {self._all.matches};
+            insert into {self._changes.table} (number, change, key, before, after)
+            values (s.{NUMBER}, 'updated', row_key, old_image, coalesce(new_image, old_image));
+        """
+
     @property
     def _primary_key(self) -> list[TargetColumn]:
         """What a row is called by where the import has no key."""
@@ -161,11 +200,13 @@ class AloneStatements:
         names = [column.quoted_name for column in self._columns]
         values = ", ".join(f"s.{name}" for name in names)
         insert = f"""
-            insert into {self._target.quoted_name} ({", ".join(names)}) overriding system value values ({values});
+            insert into {self._target.quoted_name} as t ({", ".join(names)})
+            overriding system value values ({values}) {self._returning_added()};
             get diagnostics touched = row_count;
             if touched = 0 then
                 skipped := array_append(skipped, s.{NUMBER});
             else
+                {self._note_added()}
                 added := array_append(added, s.{NUMBER});
             end if;
         """
@@ -192,9 +233,11 @@ class AloneStatements:
             case _:
                 return f"""
                     if is_different then
+                        {self._note_before()}
                         update {self._target.quoted_name} t set {self._all.sets} where {self._all.matches};
                         get diagnostics touched = row_count;
                         if touched > 0 then
+                            {self._note_after()}
                             updated := array_append(updated, s.{NUMBER});
                         elsif {self._has_policies} then
                             insert into {self._all.outcomes} (number, sqlstate, message) values

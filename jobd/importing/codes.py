@@ -84,6 +84,8 @@ def classify(sqlstate: str) -> tuple[ErrorType, str]:
 def as_failure(error: asyncpg.PostgresError, target_name: str) -> JobFailed | None:
     """The job's end that an error of the database means; None where trying again may help."""
     sqlstate = error.sqlstate or ""
+    if sqlstate == "JB009":
+        return TargetError(str(error), code="too_many_changes")
     if sqlstate[:2] not in _FATAL_CLASSES:
         return None
     if sqlstate == "42501":

@@ -32,7 +32,7 @@ class Course:
     def at_start(cls, plan: Plan, *, is_target_empty: bool) -> Course:
         """A target that holds rows may hold these: staged first, which will tell."""
         is_plain = not plan.target.has_row_security and not plan.rows.self_references
-        may_go_direct = is_plain and not plan.rules.similar
+        may_go_direct = is_plain and not plan.rules.similar and not plan.rules.tracks
         are_new = is_target_empty or not plan.mapping.key
         return cls(may_go_direct=may_go_direct, are_mostly_new=are_new, direct_after=0 if are_new else 1)
 

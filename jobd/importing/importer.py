@@ -11,6 +11,8 @@ import asyncpg
 from jobd.db.queries import query
 from jobd.importing.alone_statements import AloneStatements
 from jobd.importing.arrange import Arranger
+from jobd.importing.change_statements import ChangeStatements
+from jobd.importing.changes import begin_changes, record_changes
 from jobd.importing.codes import as_failure
 from jobd.importing.course import Course
 from jobd.importing.direct import TakeStagedWay, bring_in_directly
@@ -59,12 +61,14 @@ class Importer:
     ) -> None:
         # The token is random, since code of the submitter's may run on the connection before the table is made.
         statements = Statements(target, mapping, rules, secrets.token_hex(8), drop_on_commit=drop_on_commit)
+        changes = ChangeStatements(statements)
         self.plan = Plan(
             target,
             mapping,
             statements,
             RowStatements(statements),
-            AloneStatements(statements),
+            AloneStatements(statements, changes),
+            changes,
             signature_of(mapping.columns),
         )
         self._may_go_direct = may_go_direct
@@ -72,6 +76,7 @@ class Importer:
         self.begin_with(is_target_empty=False)
         self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect, str(job.id))
         self._places = forms.places
+        self._job = job
         self._time_zone = time_zone
 
     def begin_with(self, *, is_target_empty: bool) -> None:
@@ -98,14 +103,16 @@ class Importer:
         Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
         """
         refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._places)
-        work = Work(connection, self.plan, arranged, refusals)
+        work = Work(connection, self.plan, arranged, refusals, self._job.id, self._job.lease_token)
         try:
             if self._time_zone is not None:
                 await set_time_zone(connection, self._time_zone)
             if self._shares_transaction:
                 await work.execute(self.plan.statements.drop_all)
             await self._find_leads(work)
+            await begin_changes(work)
             await self._write(work)
+            await record_changes(work)
             mapping = self.plan.mapping
             await require_unchanged(
                 connection, self.plan.target, mapping.columns, mapping.key, self.plan.signature

@@ -105,6 +105,7 @@ def _require_privileges(target: Target, mapping: FieldMapping, rules: Rules) -> 
     if mapping.key or read:
         wanted.append("select")
         read.update(rules.compared if rules.updates else ())
+        read.update(mapping.columns if rules.tracks else ())
         lacking |= {column.name for column in read if not column.may_select}
         if rules.written:
             wanted.append("update")

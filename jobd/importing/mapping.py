@@ -12,11 +12,12 @@ import orjson
 
 from jobd.errors import OptionError, TargetError
 from jobd.importing.names import TargetNames, listed, normal
-from jobd.importing.prefix import Origin
+from jobd.importing.provenance import origin_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobd.importing.prefix import Origin
     from jobd.importing.target import Target, TargetColumn
     from jobd.model.options import ImportOptions
 
@@ -85,7 +86,7 @@ def map_fields(
     fields = _by_position(field_count, target, options) if header is None else _by_name(header, target, options)
     constants = _constants(fields, target, options)
     mapped = {*(each.column.name for each in fields), *(column.name for column, _ in constants)}
-    provenance = _provenance(mapped, target, options)
+    provenance = origin_columns(mapped, target, options)
     filled = mapped | {column.name for _, column in provenance}
     _require_writable([target.column(name) for name in sorted(filled)], target)
     key, index = _key(mapped, target, options)
@@ -218,32 +219,6 @@ def _constants(
         mapped.add(column.name)
         constants.append((column, _constant_text(value)))
     return constants
-
-
-def _provenance(
-    mapped: set[str], target: Target, options: ImportOptions
-) -> tuple[tuple[Origin, TargetColumn], ...]:
-    columns = TargetNames(target)
-    keys = {column.name for name in options.key or () if (column := columns.find(name)) is not None}
-    found: dict[Origin, TargetColumn] = {}
-    for origin, name in options.provenance.items():
-        column = columns.find(name)
-        if column is None:
-            raise TargetError(
-                f"option provenance: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
-            )
-        if column.name in keys:
-            raise OptionError(
-                f"option provenance: column {column.name} is part of the key, by which a row is found wherever "
-                "its record came from"
-            )
-        if column.name in mapped or column in found.values():
-            raise OptionError(
-                f"option provenance: column {column.name} is filled already, by the file, by constants or by "
-                "another word of provenance"
-            )
-        found[Origin(origin)] = column
-    return tuple((origin, found[origin]) for origin in Origin if origin in found)
 
 
 def _constant_text(value: object) -> str | None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jobd.importing.changes import note_added, note_after, note_before
 from jobd.importing.fates import Fate
+from jobd.importing.work import Unsettled
 from jobd.model.options import OnConflict
 
 if TYPE_CHECKING:
@@ -24,10 +26,6 @@ LOOKS_MAX = 3
 # From where reading all rows between the least and the greatest key is cheaper than looking each key up.
 DENSE_ROWS_MIN = 1000
 DENSE_SPAN_MAX = 2
-
-
-class Unsettled(Exception):
-    """Rows get into each other's way, so that only one after the other gives the right result."""
 
 
 class Repeated(Exception):
@@ -155,6 +153,7 @@ async def _add_if_new(work: Work, numbers: Sequence[int] | None) -> bool:
             )
             if added != len(chosen):
                 raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
+            await note_added(work, numbers, added)
     except _NotAllNew:
         return False
     work.settle(chosen, Fate.ADDED)
@@ -182,10 +181,13 @@ async def _write(work: Work, classified: Classified, *, expects_gaps: bool) -> l
                     if not expects_gaps:
                         raise _NotAllNew  # noqa: TRY301  to leave the savepoint is the point
                     dropped = await _still_new(work, classified.new, len(classified.new) - added)
+                await note_added(work, classified.new, added)
             if classified.found and work.plan.rules.updates:
+                await note_before(work, classified.found)
                 updated = await work.execute(work.plan.statements.update, classified.found)
                 if updated != len(classified.found):
                     raise Unsettled if expects_gaps else _NotAllNew
+                await note_after(work, classified.found)
     except _NotAllNew:
         return None
     return dropped

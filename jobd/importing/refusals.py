@@ -203,11 +203,8 @@ class Refusals:
 
     def _leading(self, number: int, column_name: str) -> str | None:
         """What stands before the record for a column, but for the time."""
-        columns = self._mapping.columns[: self._first_field]
-        texts = self._arranged.prefix.texts(number, None)
-        return next(
-            (text for column, text in zip(columns, texts, strict=True) if column.name == column_name), None
-        )
+        names = [column.name for column in self._mapping.columns[: self._first_field]]
+        return dict(zip(names, self._arranged.prefix.texts(number, None), strict=True)).get(column_name)
 
     def _add(  # noqa: PLR0917  in the order of an error's fields
         self,

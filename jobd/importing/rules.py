@@ -39,6 +39,7 @@ class Rules:
     needed: frozenset[str]
     overwrites: bool
     similar: tuple[Resemblance, ...] = ()
+    tracks: bool = False
 
     @property
     def updates(self) -> bool:
@@ -60,6 +61,8 @@ def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> R
     """Check the options about rows; raises OptionError or TargetError with the nearest names."""
     touchable = [column for column in mapping.stated if column not in mapping.key]
     compared = _compared(options, mapping, target, touchable)
+    if options.track_changes and not mapping.key:
+        raise OptionError("option track_changes needs a key, by which changed rows are known; the import has none")
     updates = options.on_conflict is OnConflict.UPDATE
     kept: set[str] = set()
     if options.blank is Blank.KEEP and updates and mapping.key:
@@ -71,6 +74,7 @@ def rules_of(options: ImportOptions, mapping: FieldMapping, target: Target) -> R
         provenance=tuple(column for _, column in mapping.provenance),
         kept=frozenset(kept),
         similar=_similar(options, mapping, target),
+        tracks=options.track_changes,
         overwrites=updates and not kept and len(compared) == len(touchable),
         needed=frozenset(
             column.name

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobd.importing.fates import Fate
-from jobd.importing.merge import Repeated, Unsettled, merge
+from jobd.importing.merge import Repeated, merge
 from jobd.importing.staging import stage
-from jobd.importing.work import RowRefusal
+from jobd.importing.work import RowRefusal, Unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -53,6 +53,7 @@ class Statements:
         self.target = target
         self.mapping = mapping
         self.rules = rules
+        self.token = token
         self.typed = f"pg_temp.jobd_typed_{token}"
         self.texts = f"pg_temp.jobd_texts_{token}"
         self.outcomes = f"pg_temp.jobd_outcomes_{token}"

@@ -16,11 +16,13 @@ from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from uuid import UUID
 
     from numpy.typing import NDArray
 
     from jobd.importing.alone_statements import AloneStatements
     from jobd.importing.arrange import ArrangedBatch
+    from jobd.importing.change_statements import ChangeStatements
     from jobd.importing.fates import Fates
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.prefix import Leads
@@ -51,6 +53,10 @@ _HEAR = "set local client_min_messages = notice"
 _HASH = "set local enable_hashjoin = on"
 
 
+class Unsettled(Exception):
+    """Rows get into each other's way, so that only one after the other gives the right result."""
+
+
 class RowRefusal(Exception):
     """The database refused a statement because of one of its rows."""
 
@@ -73,6 +79,7 @@ class Plan:
     statements: Statements
     rows: RowStatements
     alone: AloneStatements
+    changes: ChangeStatements
     signature: str
 
     @property
@@ -97,6 +104,8 @@ class Work:
     plan: Plan
     arranged: ArrangedBatch
     refusals: Refusals
+    job_id: UUID
+    lease_token: int
     fates: Fates = field(init=False)
     imported_at: str | None = None  # where the target is told
     leads: Leads = b""  # what stands before each record

@@ -19,7 +19,7 @@ __all__ = ["Blank", "ErrorLimit", "ImportOptions", "OnConflict", "OnFileError", 
 
 NOT_BUILT = frozenset(
     {
-        "on_missing", "delete_when", "track_changes",
+        "on_missing", "delete_when",
     }
 )  # fmt: skip
 

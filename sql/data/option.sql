@@ -33,7 +33,7 @@ with known (name, is_built, meaning) as (
     ('schema', true, 'a JSON Schema for each row'),
     ('similar', true, 'refuse near-duplicates'),
     ('atomic', true, 'the whole file or nothing'),
-    ('track_changes', false, 'record which rows were changed, and how'),
+    ('track_changes', true, 'record which rows were changed, and how'),
     ('changed_only', true, 'many files: only those that changed'),
     ('on_file_error', true, 'many files: fail or skip one that cannot be read'),
     ('comment', true, 'CSV: the sign that begins a comment line'),

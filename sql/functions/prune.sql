@@ -1,6 +1,6 @@
 -- Delete jobs that ended longer ago than that, oldest first, with everything written about them. Bounded: at most
--- 10,000 jobs a call, and no more of them than have a million stored errors together, so that a call never holds
--- its locks for long; call until it returns 0. Safe from several daemons at once: rows that another call has
+-- 10,000 jobs a call, and no more of them than have a million stored errors and changes together, so that a call never
+-- holds its locks for long; call until it returns 0. Safe from several daemons at once: rows that another call has
 -- locked are passed over.
 --
 -- There are no foreign keys to rely on, so what belongs to a job goes first. Jobs that another one still waits for
@@ -23,9 +23,13 @@ begin
     from (
         select
             oldest.id,
-            sum(oldest.error_count) over (order by oldest.completed_at, oldest.id) - oldest.error_count as errors_before
+            sum(oldest.records) over (order by oldest.completed_at, oldest.id) - oldest.records as records_before
         from (
-            select j.id, j.error_count, j.completed_at
+            select
+                j.id, j.completed_at,
+                j.error_count + case
+                    when j.options -> 'track_changes' = 'true' then j.items_added + j.items_updated else 0
+                end as records
             from jobd.job j
             where j.completed_at is not null
               and j.completed_at < clock_timestamp() - older_than
@@ -40,7 +44,7 @@ begin
             for update skip locked
         ) as oldest
     ) as bounded
-    where bounded.errors_before < 1000000;
+    where bounded.records_before < 1000000;
 
     if v_ids is null then
         return 0;

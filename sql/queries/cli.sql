@@ -119,6 +119,22 @@ from jobd.job_log
 where job_id = $1
 order by created_at;
 
+-- name: cli_changes
+-- How many of a job's changes are undone, and how many are not.
+select
+    count(*) filter (where change.reverted_at is not null) as undone_rows,
+    count(*) filter (where change.reverted_at is null) as left_rows
+from jobd.job_change as change
+where change.job_id = $1;
+
+-- name: cli_not_reverted
+-- Changes that could not be undone, the newest first.
+select change.key::text as key, change.change, change.revert_problem
+from jobd.job_change as change
+where change.job_id = $1 and change.reverted_at is null
+order by change.id desc
+limit $2;
+
 -- name: cli_queues
 -- What waits and runs in each queue.
 select stats.*, queue.resume_at

@@ -99,6 +99,10 @@ select jobd.release($1::uuid) as answer;
 -- Remove what may be personal of a job.
 select jobd.erase($1::uuid) as answer;
 
+-- name: client_revert
+-- Undo an import that tracked changes.
+select jobd.revert($1::uuid) as answer;
+
 -- name: client_explain
 -- Why a job does not run or does not advance.
 select jobd.explain($1::uuid) as answer;

@@ -38,6 +38,9 @@ grant select on
     jobd.job_event, jobd.job_error, jobd.job_error_group, jobd.job_reject, jobd.job_log, jobd.job_file,
     jobd.job_change, jobd.import_ledger
 to jobd_submitter, jobd_worker, jobd_admin;
+-- jobd.revert says of each change whether it was undone, and lets content that was undone be imported again.
+grant update (reverted_at, revert_problem) on jobd.job_change to jobd_submitter, jobd_worker, jobd_admin;
+grant delete on jobd.import_ledger to jobd_submitter, jobd_worker, jobd_admin;
 -- Why a job waits (jobd.explain), which statuses and options there are, and, through its policy, which submitters
 -- the caller is: the other policies read jobd.submitter with the caller's rights.
 grant select on jobd.worker, jobd.queue, jobd.transition, jobd.option, jobd.submitter
@@ -58,7 +61,7 @@ to jobd_submitter, jobd_worker, jobd_admin;
 grant execute on function
     jobd.submit, jobd.cancel, jobd.pause, jobd.resume, jobd.retry, jobd.set_priority, jobd.erase, jobd.revert,
     jobd.cancel_batch, jobd.pause_batch, jobd.resume_batch,
-    jobd.lock_job,  -- part of the above
+    jobd.lock_job, jobd.revert_target, jobd.revert_statements,  -- parts of the above
     jobd.explain, jobd.job_errors_json,
     jobd.explain_stopped, jobd.explain_pending, jobd.explain_workers, jobd.explain_running  -- parts of jobd.explain
 to jobd_submitter, jobd_worker, jobd_admin;
@@ -75,7 +78,7 @@ grant execute on function
 to jobd_worker;
 -- Batches run on a connection that is authenticated as the submitter's login, and that login ends its own
 -- connections when its worker died. commit_batch looks at session_user; terminate_backends has no rights to lend.
-grant execute on function jobd.commit_batch, jobd.terminate_backends to jobd_worker, jobd_submitter;
+grant execute on function jobd.commit_batch, jobd.record_changes, jobd.terminate_backends to jobd_worker, jobd_submitter;
 
 -- Setting submitters up. These run with the caller's rights, so that without CREATEROLE they can do nothing; the
 -- worker may have the statements printed for an administrator.

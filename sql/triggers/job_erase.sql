@@ -33,7 +33,8 @@ begin
     delete from jobd.job_reject r where r.job_id = new.id;
     delete from jobd.job_log l where l.job_id = new.id;
     update jobd.job_error e set file = null, raw_data = null, message = 'erased' where e.job_id = new.id;
-    update jobd.job_change c set key = '{}', before = null, after = null where c.job_id = new.id;
+    update jobd.job_change c set key = '{}', before = null, after = null, revert_problem = null
+    where c.job_id = new.id;
     update jobd.job_file f set file = format('file %s', f.position), error_message = null, detected = null
     where f.job_id = new.id;
     update jobd.job_event e set reason = null, data = null

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 JOB_SECTIONS = ("What you may set on INSERT", "What jobd keeps")
 # Raised by PostgreSQL itself where jobd leads to it.
-NOT_OURS = {"55P03": "a lock that is not had in time"}
+NOT_OURS = {
+    "55P03": "a lock that is not had in time",
+    "0A000": "COPY into a table with row-level security",
+}
 CONDITIONS = {
     "check_violation": "23514",
-    "feature_not_supported": "0A000",
     "foreign_key_violation": "23503",
     "insufficient_privilege": "42501",
     "invalid_grant_operation": "0LP01",
@@ -196,6 +198,21 @@ async def locked_row(database: Database) -> None:
         await connection.execute("select jobd.pause($1)", job_id)
 
 
+async def copied_job(database: Database) -> None:
+    connection = (await make_submitter(database)).connection
+    await connection.copy_records_to_table("job", schema_name="jobd", columns=["source"], records=[("/a",)])
+
+
+async def too_many_changes(database: Database) -> None:
+    _, job_id, lease_token = await running_job(database)
+    await database.execute(
+        "select jobd.record_changes($1, $2, 1000000, array['{}']::jsonb[], array['added'], array[null]::jsonb[],"
+        " array['{}']::jsonb[])",
+        job_id,
+        lease_token,
+    )
+
+
 async def running_job(database: Database) -> tuple[object, object, int]:
     worker_id = uuid4()
     await database.execute("select jobd.register_worker($1, 'a', 'h', 1, '1', '{default}', 1, 60)", worker_id)
@@ -253,7 +270,7 @@ SCENES: dict[str, Callable[[Database], Awaitable[None]]] = {
     "42501": never_granted,
     "42704": scene("select jobd.grant_submitter('nobody at all')"),
     "0LP01": scene("select jobd.grant_submitter('postgres')"),
-    "0A000": scene("select jobd.revert(gen_random_uuid())"),
+    "0A000": copied_job,
     "22023": scene("select jobd.prune(interval '-1 day')"),
     "55P03": locked_row,
     "55006": worker_with_jobs,
@@ -263,6 +280,7 @@ SCENES: dict[str, Callable[[Database], Awaitable[None]]] = {
     "JB004": illegal_transition,
     "JB005": column_of_jobds,
     "JB008": batch_sent_twice,
+    "JB009": too_many_changes,
 }
 
 

@@ -24,11 +24,12 @@ CONTROL = {
 }  # fmt: skip
 PARTS = {
     "uuid7", "submitting_role", "gate", "refuse_value", "refuse_taken_key", "nearest", "column_hint", "lock_job",
-    "explain_stopped", "explain_pending", "explain_workers", "explain_running",
+    "revert_target", "revert_statements", "explain_stopped", "explain_pending", "explain_workers",
+    "explain_running",
 }  # fmt: skip
 QUEUES = {"pause_queue", "resume_queue", "prune"}
 GRANTING = {"login_name", "submitter_statements"}
-BATCH = {"commit_batch", "terminate_backends"}
+BATCH = {"commit_batch", "record_changes", "terminate_backends"}
 DAEMON = {
     "register_worker", "heartbeat", "deregister_worker", "claim", "next_due_at", "begin", "finish", "rescue",
     "dead_workers", "open_gates", "log", "sample_queues",
