@@ -74,7 +74,11 @@ async def test_a_submitter_reads_its_own_bytes_and_nobody_else_s(target: Databas
 
 @pytest.mark.parametrize(
     ("source", "code"),
-    [("blob:8d6f6c1e-5a3b-4a0c-9a53-0d5b6f2c7e11", "source_missing"), ("blob:7", "source_unreadable"), ("blob:", "source_unreadable")],
+    [
+        ("blob:8d6f6c1e-5a3b-4a0c-9a53-0d5b6f2c7e11", "source_missing"),
+        ("blob:7", "source_unreadable"),
+        ("blob:", "source_unreadable"),
+    ],
 )
 async def test_a_blob_that_is_none_fails_the_job(target: Database, source: str, code: str) -> None:
     job = await imported(target, await target.connect(), source)
