@@ -54,8 +54,10 @@ class Fit:
 
     @property
     def divides(self) -> bool:
-        """Whether the delimiter is one."""
-        return self.columns > 1 and self.share > _SHARE_MIN
+        """Whether the delimiter is one: many records have as many fields as the first, or nearly all have some."""
+        if self.columns < 2:
+            return False
+        return self.share > _SHARE_MIN or sum(count > 1 for count in self.counts) >= 0.9 * len(self.counts)
 
     def rows(self, count: int) -> list[list[bytes]]:
         """The first records' fields as they stand in the text."""

@@ -125,7 +125,8 @@ def _beginning(probe: Probe, options: ReadOptions) -> _Beginning:
     sample = buffer[skip_bytes : skip_bytes + _SAMPLE_BYTES]
     is_whole_sample = is_whole and skip_bytes + len(sample) == len(buffer)
     fit = dialects.best(sample, is_whole=is_whole_sample)
-    if not options.skip_rows and int(options.header) == 1:
+    may_differ = options.ragged != "error" or options.collects_rest  # then a short header is meant
+    if not options.skip_rows and int(options.header) == 1 and not may_differ:
         lines = preamble_lines(sample, fit, dialects, is_whole=is_whole_sample)
         if lines:
             skipped = len(b"".join(sample.splitlines(keepends=True)[:lines]))

@@ -64,7 +64,8 @@ def _is_table(fit: Fit, before: list[bytes]) -> bool:
     delimiter = bytes([fit.shape.delimiter])
     are_notes = all(line.startswith(b"#") or not line.strip() for line in before)
     widths = [line.count(delimiter) + 1 for line in before]
-    if not all(width == 1 or width <= fit.columns - 2 or are_notes for width in widths):
+    is_divided = max(widths) > 1 and not are_notes
+    if is_divided and max(widths) > fit.columns - 2:
         return False
     if are_notes and fit.columns in widths:
         return False
@@ -73,7 +74,8 @@ def _is_table(fit: Fit, before: list[bytes]) -> bool:
         return False
     rows = [row for row in rows if len(row) == len(header)]
     has_numbers = any(_is_numeric([row[column] for row in rows]) for column in range(len(header)))
-    return are_notes or not before[-1].strip() or fit.columns > 2 or has_numbers
+    is_wide = fit.columns > 2 and not is_divided
+    return are_notes or not before[-1].strip() or is_wide or has_numbers
 
 
 def _is_numeric(values: list[bytes]) -> bool:

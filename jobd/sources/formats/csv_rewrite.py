@@ -44,18 +44,19 @@ class Rewriting:
     ragged: Literal["error", "pad", "truncate"] = "error"
     collects_rest: bool = False
 
-    def admits(self, counts: Offsets) -> NDArray[np.bool_]:
-        """Which numbers of fields are taken."""
-        admitted: NDArray[np.bool_] = counts == self.columns
-        if self.ragged != "error":
-            admitted |= counts < self.columns
-        if self.ragged == "truncate" or self.collects_rest:
-            admitted |= counts > self.columns
-        return admitted
+    def _admits(self, count: int) -> bool:
+        """Whether a record of so many fields is taken."""
+        if count < self.columns:
+            return self.ragged != "error"
+        return count == self.columns or self.ragged == "truncate" or self.collects_rest
 
     def suspects(self, buffer: bytes, text: bytes, cut: Cut) -> NDArray[np.bool_]:
         """Which records to look at one by one."""
-        suspects: NDArray[np.bool_] = ~(cut.counts == self.columns) & self.admits(cut.counts)
+        suspects = np.zeros(len(cut), np.bool_)
+        if self._admits(self.columns - 1):
+            suspects |= cut.counts < self.columns
+        if self._admits(self.columns + 1):
+            suspects |= cut.counts > self.columns
         for found in (
             self.misplaced_quotes(text, cut.quotes),
             self._doubled_quotes(cut.quotes),
@@ -74,12 +75,12 @@ class Rewriting:
             return quotes
         shape = self.shape
         array = np.frombuffer(text, np.uint8)
-        borders = np.zeros(256, np.bool_)
-        borders[[shape.delimiter, LF, CR, shape.quote]] = True
-        openers = quotes[0::2]
-        is_good = borders[array[openers - 1]] | (openers == 0)
-        if is_good.all():
+        ends = bytes([shape.delimiter, LF, CR, shape.quote])
+        first = int(quotes[0] == 0)
+        if not array.take(quotes[0::2][first:] - 1).tobytes().translate(None, ends):
             return quotes[:0]
+        borders = np.zeros(256, np.bool_)
+        borders[list(ends)] = True
         openers = sections(quotes)[0]
         before = array[np.maximum(openers - 1, 0)]
         is_good = borders[before] | (openers == 0)
@@ -118,14 +119,14 @@ class Rewriting:
 
     def fields(self, content: bytes, text: bytes, stops: Sequence[int]) -> list[bytes] | None:
         """The record's fields as COPY must get them; None where their number is not admitted."""
-        literal = self._literal_stops(text) if self.shape.has_quotes else None
-        is_literal = literal is not None and len(literal) == self.columns
-        if literal is not None and is_literal:
-            stops = literal
-        elif not self.admits(np.array([len(stops)]))[0]:
+        raw = _divided(content, stops)
+        is_literal = False
+        if self.shape.has_quotes and any(self._is_unquoted_with_quotes(each) for each in _divided(text, stops)):
+            literal = self._literal_stops(text)
+            is_literal = literal is not None and len(literal) == self.columns
+            raw = _divided(content, literal) if literal and is_literal else raw
+        if not is_literal and not self._admits(len(stops)):
             return None
-        starts = [0, *(stop + 1 for stop in stops[:-1])]
-        raw = [content[start:stop] for start, stop in zip(starts, stops, strict=True)]
         fields = [self._for_copy(each, is_literal=is_literal) for each in raw[: self.columns]]
         fields += [b""] * (self.columns - len(fields))
         if self.collects_rest:
@@ -133,7 +134,20 @@ class Rewriting:
             fields.append(self._quoted(msgspec.json.encode(rest).decode()) if rest else b"")
         return fields
 
+    def _is_unquoted_with_quotes(self, raw: bytes) -> bool:
+        return raw.find(self.shape.quote) > 0 and _opener(raw, self.shape) < 0
+
+    def _is_plain(self, raw: bytes) -> bool:
+        return raw.find(self.shape.quote) < 0 and raw.find(self.shape.escape) < 0
+
+    def _is_as_copy(self, raw: bytes, *, is_literal: bool) -> bool:
+        """Whether the field is one that COPY reads as it is meant, by the file's dialect alone."""
+        shape = self.shape
+        return shape.has_quotes and shape.escape == shape.quote and not (is_literal and _opener(raw, shape) < 0)
+
     def _for_copy(self, raw: bytes, *, is_literal: bool) -> bytes:
+        if self.columns > 1 and (self._is_plain(raw) or self._is_as_copy(raw, is_literal=is_literal)):
+            return raw
         text = self._text(raw, is_literal=is_literal)
         is_end_mark = raw == b"\\." and self.columns == 1 and not self.collects_rest
         return raw if decode_field(raw, self.dialect).text == text and not is_end_mark else self._quoted(text)
@@ -146,6 +160,10 @@ class Rewriting:
     def _text(self, raw: bytes, *, is_literal: bool) -> str:
         """What the field says."""
         shape = self.shape
+        if self._is_plain(raw):
+            return raw.decode(self.dialect.codec, "replace")
+        if self._is_as_copy(raw, is_literal=is_literal):
+            return decode_field(raw, self.dialect).text
         has_quotes = shape.has_quotes and not (is_literal and _opener(raw, shape) < 0)
         value = bytearray()
         is_inside = False
@@ -191,6 +209,11 @@ class Rewriting:
             stops.append(stop)
             at = stop + 1
         return stops
+
+
+def _divided(record: bytes, stops: Sequence[int]) -> list[bytes]:
+    starts = [0, *(stop + 1 for stop in stops[:-1])]
+    return [record[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
 
 def _opener(raw: bytes, shape: CsvShape) -> int:

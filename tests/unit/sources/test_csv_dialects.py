@@ -71,6 +71,7 @@ def test_notes_above_the_header_are_passed_over(
         (b"title\nx,x,y\n1,2,3\n", ["title"]),
         (b"# a,b\n1,2\n", ["# a", "b"]),
         (b"id,name\n1\n2\n", ["id", "name"]),
+        (b"a,b\nx,y,z,w\np,q,r,s\n", ["a", "b"]),
         (b"note\n" * 21 + b"id,name,age\n1,2,3\n", ["note"]),
     ],
 )
@@ -133,6 +134,8 @@ def test_surplus_values_are_collected_as_json(opened: Callable[..., Source]) -> 
     assert batch.raw_record(1) == content.split(b"\n", 2)[2].rsplit(b"\n", 3)[0]
     padded = only_batch(opened(content, collects_rest=True, ragged="pad"))
     assert padded.data.splitlines()[-2:] == [b"3;;", b'4;5;"[""6""]"']
+    short = opened(b"a,b\n" + b"x,y,z,1\n" * 100, collects_rest=True)
+    assert (short.header, len(only_batch(short))) == (["a", "b", REST], 100)
     headless = opened(b"1,2\n1,2,3\n", collects_rest=True, header=False)
     assert (headless.header, headless.column_count) == ([], 3)
 
