@@ -92,7 +92,7 @@ def as_cells(row: list[str | None], dialect: Dialect) -> list[str | None]:
 
 
 @given(files())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_table_comes_back_as_it_was_written(
     postgres: psycopg.Connection[Any], written: tuple[Dialect, bytes, Table, list[int]]
 ) -> None:

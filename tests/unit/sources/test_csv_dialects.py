@@ -141,11 +141,11 @@ def test_surplus_values_are_collected_as_json(opened: Callable[..., Source]) -> 
 
 
 def test_raw_records_are_the_files_own_in_every_batch(opened: Callable[..., Source]) -> None:
-    lines = [b"%d,x" % number if number % 50_000 else b"%d" % number for number in range(1, 200_000)]
+    lines = [b"%d,x" % number if number != 100_000 else b"%d" % number for number in range(1, 200_000)]
     source = opened(b"a,b\n" + b"\n".join(lines) + b"\n5,6,7\n", ragged="pad")
     at = 0
     for batch in source.batches(None, 70_000, 1 << 30):
-        for index in (0, len(batch) // 2, len(batch) - 1):
+        for index in range(len(batch)):
             assert batch.raw_record(index) == lines[int(batch.rows[index]) - 1]
         at += batch.record_count
     assert at == len(lines) + 1
@@ -193,9 +193,9 @@ def test_a_file_without_quoting_says_what_it_says(opened: Callable[..., Source])
     content = b'a|b\n1|"x\n2|"y"\n3|\x01\x02\n4|\n'
     source = opened(content, quote="")
     assert texts(source) == [["1", '"x'], ["2", '"y"'], ["3", "\x01\x02"], ["4", ""]]
-    later = opened(b"a|b\n" + b"1|x\n" * 200_000 + b"2|\x01\n", quote="")
+    later = opened(b"a|b\n" + b"1|x\n" * 200_000 + b"2|\x02\n", quote="")
     *_, last = later.batches(None, 1000, 1 << 20)
-    assert last.fields(len(last) - 1)[1].text == "\x01"
+    assert last.fields(len(last) - 1)[1].text == "\x02"
 
 
 @pytest.mark.parametrize("line", [b"sep=;\r\n", b'"sep=;"\n', b"SEP=;\n"])
