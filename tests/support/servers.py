@@ -29,6 +29,8 @@ SETTINGS = {
     "autovacuum": "off",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
+    "wal_level": "minimal",  # cloning a database takes a quarter of the time
+    "max_wal_senders": "0",
     "log_min_messages": "fatal",
 }
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.support.database import Database
 
-pytestmark = pytest.mark.each_postgres
-
 NAMES = [
     'quo"te', "apo'strophe", "semi;colon", "new\nline", "back\\slash", "comma,", "$jobd$", "$$", "$1", "%s",
     "%(a)s", "{0}", "--comment", "/*", "*/", "); drop table witness; --", '" ; drop table witness; --',
@@ -84,6 +82,7 @@ async def test_only_tables_that_last_are_targets(
         assert words in str(imported.failure)
 
 
+@pytest.mark.each_postgres
 @pytest.mark.parametrize("way", ["direct", "staged", "alone"])
 async def test_columns_of_any_name_are_filled_whichever_way_a_batch_goes(
     connection: asyncpg.Connection, tmp_path: Path, way: str
@@ -117,6 +116,7 @@ async def test_columns_of_any_name_are_filled_whichever_way_a_batch_goes(
     assert await connection.fetchval("select count(*) from witness") == 0
 
 
+@pytest.mark.each_postgres
 async def test_tables_schemas_types_and_constraints_of_any_name_are_no_more_than_names(
     connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
@@ -162,6 +162,7 @@ async def test_a_name_that_only_looks_like_a_columns_is_another_name(
     assert imported.failure.error_code == "unknown_column"
 
 
+@pytest.mark.each_postgres
 async def test_operators_and_functions_of_others_take_no_part_in_comparisons(
     connection: asyncpg.Connection, empty_database: Database, tmp_path: Path
 ) -> None:

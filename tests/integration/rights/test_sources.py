@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tests.integration.rights.scene import Scene
     from tests.sql.roles import Submitter
 
-pytestmark = pytest.mark.each_postgres
-
 
 async def make_shop(scene: Scene) -> tuple[Submitter, Path, Path]:
     """A submitter that is limited to a directory, the directory, and another's beside it."""
