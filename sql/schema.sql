@@ -1958,29 +1958,32 @@ $_$;
 
 COMMENT ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) IS 'Deletes jobs that ended longer ago than older_than, oldest first, at most 10,000 a call; failed ones only if asked.';
 
-CREATE FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) RETURNS bigint
+CREATE FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
 declare
     v_job record;
+    -- Of this transaction; the job's counters have those of earlier ones. Each row added or updated is one change.
+    v_recorded bigint := coalesce(nullif(current_setting('jobd.recorded', true), '')::bigint, 0) + cardinality(p_key);
 begin
     select
         j.submitted_role_oid, j.lease_token, j.status, j.cancel_requested,
-        j.items_added + j.items_updated as changes  -- each is one change
+        j.items_added + j.items_updated as changes
     into v_job
     from jobd.job j where j.id = p_job_id;
     perform jobd.check_lease(
         p_job_id, p_lease_token, case when v_job.lease_token = p_lease_token then v_job.status end, v_job.cancel_requested
     );
     perform jobd.check_session(v_job.submitted_role_oid);
-    if v_job.changes + greatest(p_recorded, 0) + cardinality(p_key) > 1000000 then
+    if v_job.changes + v_recorded > 1000000 then
         raise exception using
             errcode = 'JB009',
             message = format('job %s has changed more than 1,000,000 rows, which is the most that can be tracked', p_job_id),
             hint = 'Submit the rest without track_changes, or in several files. What was committed can be undone with jobd.revert.';
     end if;
 
+    perform set_config('jobd.recorded', v_recorded::text, true);
     insert into jobd.job_change (job_id, key, change, before, after, submitted_role_oid)
     select p_job_id, c.key, c.change, c.before, c.after, v_job.submitted_role_oid
     from unnest(p_key, p_change, p_before, p_after) with ordinality as c (key, change, before, after, place)
@@ -1989,7 +1992,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) IS 'Keeps which rows a batch changed, and how; fenced by the lease.';
+COMMENT ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) IS 'Keeps which rows a batch changed, and how; fenced by the lease.';
 
 CREATE FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -4229,9 +4232,9 @@ REVOKE ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) FROM
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_admin;
 
-REVOKE ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_worker;
-GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_recorded bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_submitter;
+REVOKE ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_submitter;
 
 REVOKE ALL ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) FROM PUBLIC;
 

@@ -62,6 +62,11 @@ class ChangeStatements:
             f"(number int, change text, key jsonb, before jsonb, after jsonb) {self._all.ending}"
         )
 
+    @cached_property
+    def clear(self) -> str:
+        """Forget what was noted."""
+        return f"truncate {self.table}"
+
     def note_added(self, *, is_part: bool) -> str:
         """Of staged rows that were just added; of all of them, or of those in $1."""
         only = f" where s.{NUMBER} = any ($1::int[])" if is_part else ""
@@ -93,7 +98,7 @@ class ChangeStatements:
 
     @cached_property
     def record(self) -> str:
-        """Hand the changes of the records $3 up to before $4 over; $5 were before them.
+        """Hand the changes of the records $3 up to before $4 over.
 
         Of rows that were updated only the columns that differ are kept.
         """
@@ -101,7 +106,7 @@ class ChangeStatements:
         noted = ", ".join(f"(array_agg({name}) filter (where {name} is not null))[1] as {name}" for name in names)
         lists = ("c.key", "c.change", "d.before", "coalesce(d.after, c.after)")
         return (
-            "select jobd.record_changes($1::uuid, $2::bigint, $5::bigint, "
+            "select jobd.record_changes($1::uuid, $2::bigint, "
             + ", ".join(f"array_agg({each} order by c.number)" for each in lists)
             + f") from (select number, max(change) as change, {noted} from {self.table} "
             "where number >= $3::int and number < $4::int group by number) c left join lateral ("

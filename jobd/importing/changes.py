@@ -18,6 +18,8 @@ async def begin_changes(work: Work) -> None:
     """Make room for the changes of a batch."""
     if work.plan.rules.tracks:
         await work.execute(work.plan.changes.create)
+        # Batches may share a transaction, and so the table.
+        await work.execute(work.plan.changes.clear)
 
 
 async def note_added(work: Work, numbers: Sequence[int] | None, count: int) -> None:
@@ -49,7 +51,7 @@ async def record_changes(work: Work) -> None:
     recorded = 0
     for first in range(0, len(work.fates), RECORDED_AT_ONCE):
         rows = await work.fetch(
-            work.plan.changes.record, work.job_id, work.lease_token, first, first + RECORDED_AT_ONCE, recorded
+            work.plan.changes.record, work.job_id, work.lease_token, first, first + RECORDED_AT_ONCE
         )
         recorded += rows[0][0] if rows else 0
     tally = work.tally

@@ -12,6 +12,7 @@ from jobd.importing.names import TargetNames, normal
 from jobd.importing.nulls import null_words
 from jobd.importing.row_schema import RowSchema
 from jobd.importing.rules import rules_of
+from jobd.model.options import Blank
 
 if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
@@ -41,9 +42,11 @@ class Importers:
         self.target = target
         self._options = options
         self._time_zone = time_zone
-        # Whether all batches share one transaction: rows that refer to rows of the target itself must be there.
+        # Whether all batches share one transaction: of a validation, where what becomes of a record depends on
+        # more of the rows before it than that they are there.
         refers_to_itself = any(key.is_self for key in target.foreign_keys)
-        self.is_whole = options.atomic or (not keeps and refers_to_itself)
+        needs_rows = refers_to_itself or bool(options.similar) or options.blank is Blank.KEEP
+        self.is_whole = options.atomic or (not keeps and needs_rows)
         self._keeps = keeps
         self._drop_on_commit = drop_on_commit
         self._made: dict[Layout, Importer] = {}

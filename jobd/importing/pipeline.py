@@ -183,7 +183,7 @@ class Import:
             feed.close()
             whole = Whole(
                 self._context, self._options, self._inputs, self._pace,
-                tell=partial(_tell, importers), keeps=self._rehearsal is None,
+                tell=partial(_tell, importers), rehearsal=self._rehearsal,
             )  # fmt: skip
             self._tally += await whole.run(importers)
             return

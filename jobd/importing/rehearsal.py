@@ -37,6 +37,14 @@ class Rehearsal:
         """Whether there were too many keys to tell every repetition."""
         return self._seen.is_full
 
+    def forget(self) -> None:
+        """Begin again."""
+        self.rows.clear()
+
+    async def show(self, work: Work) -> None:
+        """Look at the rows of a batch that is not undone before the next one."""
+        self.rows += await _landed(work, ROWS_SHOWN_MAX - len(self.rows))
+
     async def bring_in(self, connection: asyncpg.Connection, ready: Ready) -> Work | None:
         """Try a batch in the open transaction, and undo it; what is learnt counts from ``committed`` on."""
         await connection.execute("savepoint jobd_rehearsal")

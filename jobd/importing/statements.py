@@ -264,8 +264,9 @@ class Statements:
 
     @cached_property
     def digests(self) -> str:
-        """Of the staged rows, in order: their numbers, and digests of their keys and of all their values."""
-        key, row = f"row({self._keys('s')})", f"row({', '.join(f's.{name}' for name in self._names)})"
+        """Of the staged rows, in order: their numbers, and digests of their keys and of what is compared."""
+        compared = ", ".join(f"s.{column.quoted_name}" for column in self.rules.compared)
+        key, row = f"row({self._keys('s')})", f"row({compared})"
         return (
             f"select array_agg(s.{NUMBER} order by s.{NUMBER}) as numbers, "
             f"array_agg(hashtextextended({key}::text, 0) order by s.{NUMBER}) as keys, "

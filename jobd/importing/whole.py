@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobd.importing.importers import Importers
     from jobd.importing.inputs import Inputs
     from jobd.importing.pace import Pace
+    from jobd.importing.rehearsal import Rehearsal
     from jobd.importing.work import Work
     from jobd.model.options import ImportOptions
     from jobd.model.row_error import RejectedRecord, RowError
@@ -77,7 +78,7 @@ _COUNTS = ("added", "updated", "unchanged", "skipped", "refused")
 
 
 class Whole:
-    """One attempt at all of a job's source. ``keeps``: False for a validation, whose rows are rolled back."""
+    """One attempt at all of a job's source. ``rehearsal``: of a validation, whose rows are rolled back."""
 
     def __init__(
         self,
@@ -87,16 +88,16 @@ class Whole:
         pace: Pace,
         *,
         tell: Callable[[Feed], None],
-        keeps: bool,
+        rehearsal: Rehearsal | None,
     ) -> None:
         self._context = context
         self._inputs = inputs
         self._pace = pace
         self._tell = tell
-        self._keeps = keeps
+        self._rehearsal = rehearsal
         given = options.max_errors
         is_stated = given.count is not None or given.share is not None
-        self._limit = given if is_stated or not keeps else ErrorLimit(count=0)
+        self._limit = given if is_stated or rehearsal is not None else ErrorLimit(count=0)
         self._seconds_max = context.settings.atomic_seconds_max
 
     async def run(self, importers: Importers | None) -> Tally:
@@ -127,11 +128,14 @@ class Whole:
             self._require_time(began_at)
             work = await ready.bring_in(connection)
             judge = self._judged(ready, work, judge, account)
+            if self._rehearsal is not None and work is not None:
+                await self._rehearsal.show(work)
             if work is not None and ready.importer is not None:
                 ready.importer.learn(work)
             self._context.raise_if_stopped()
 
-        if not self._keeps:
+        if self._rehearsal is not None:
+            self._rehearsal.forget()
             await connection.execute("savepoint jobd_whole")
         try:
             await Batches(feed, importers, self._pace).each(take)
@@ -140,7 +144,7 @@ class Whole:
         failed = judge.at_end()
         if failed is not None:
             raise _Refused(failed, _errors_of(account))
-        if not self._keeps:
+        if self._rehearsal is not None:
             await connection.execute("rollback to savepoint jobd_whole; release savepoint jobd_whole")
         return account
 
@@ -166,9 +170,14 @@ class Whole:
 
     def _require_time(self, began_at: float) -> None:
         if time.monotonic() - began_at > self._seconds_max:
+            way_out = (
+                "Leave option atomic out, or raise the setting"
+                if self._rehearsal is None
+                else ("Raise the setting, or validate a part of the file")
+            )
             raise JobFailed(
                 f"the one transaction of this job took longer than JOBD_ATOMIC_SECONDS_MAX allows "
-                f"({self._seconds_max:g} s); nothing was kept. Leave option atomic out, or raise the setting",
+                f"({self._seconds_max:g} s); nothing was kept. {way_out}",
                 code="atomic_too_long",
             )
 

@@ -5,7 +5,6 @@
 create or replace function jobd.record_changes(
     p_job_id uuid,
     p_lease_token bigint,
-    p_recorded bigint,  -- changes of this batch before these
     p_key jsonb[],
     p_change text[],
     p_before jsonb[],
@@ -18,23 +17,26 @@ set search_path = pg_catalog, jobd, pg_temp
 as $$
 declare
     v_job record;
+    -- Of this transaction; the job's counters have those of earlier ones. Each row added or updated is one change.
+    v_recorded bigint := coalesce(nullif(current_setting('jobd.recorded', true), '')::bigint, 0) + cardinality(p_key);
 begin
     select
         j.submitted_role_oid, j.lease_token, j.status, j.cancel_requested,
-        j.items_added + j.items_updated as changes  -- each is one change
+        j.items_added + j.items_updated as changes
     into v_job
     from jobd.job j where j.id = p_job_id;
     perform jobd.check_lease(
         p_job_id, p_lease_token, case when v_job.lease_token = p_lease_token then v_job.status end, v_job.cancel_requested
     );
     perform jobd.check_session(v_job.submitted_role_oid);
-    if v_job.changes + greatest(p_recorded, 0) + cardinality(p_key) > 1000000 then
+    if v_job.changes + v_recorded > 1000000 then
         raise exception using
             errcode = 'JB009',
             message = format('job %s has changed more than 1,000,000 rows, which is the most that can be tracked', p_job_id),
             hint = 'Submit the rest without track_changes, or in several files. What was committed can be undone with jobd.revert.';
     end if;
 
+    perform set_config('jobd.recorded', v_recorded::text, true);
     insert into jobd.job_change (job_id, key, change, before, after, submitted_role_oid)
     select p_job_id, c.key, c.change, c.before, c.after, v_job.submitted_role_oid
     from unnest(p_key, p_change, p_before, p_after) with ordinality as c (key, change, before, after, place)

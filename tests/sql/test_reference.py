@@ -206,8 +206,7 @@ async def copied_job(database: Database) -> None:
 async def too_many_changes(database: Database) -> None:
     _, job_id, lease_token = await running_job(database)
     await database.execute(
-        "select jobd.record_changes($1, $2, 1000000, array['{}']::jsonb[], array['added'], array[null]::jsonb[],"
-        " array['{}']::jsonb[])",
+        "select jobd.record_changes($1, $2, array_fill('{}'::jsonb, array[1000001]), '{}', '{}', '{}')",
         job_id,
         lease_token,
     )

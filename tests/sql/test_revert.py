@@ -297,7 +297,7 @@ async def test_changes_are_recorded_from_the_submitters_session_only(database: D
     job_id = await mine.submit()
     token = await database.fetchval("select lease_token from jobd.claim($1, '{default}', 1)", worker_id)
     call = (
-        "select jobd.record_changes($1, $2, 0, array['{}']::jsonb[], array['added'], array[null]::jsonb[],"
+        "select jobd.record_changes($1, $2, array['{}']::jsonb[], array['added'], array[null]::jsonb[],"
         " array['{}']::jsonb[])"
     )
     for connection in (mine.connection, await database.connect(theirs.login)):

@@ -173,6 +173,29 @@ async def test_a_job_that_changes_too_much_fails_before_it_does(
     assert await changes_of(database, job_id) == []
 
 
+@pytest.mark.parametrize("size", [2, 1000])
+async def test_batches_of_one_transaction_keep_each_change_once(
+    database: Database, tmp_path: Path, size: int
+) -> None:
+    await database.execute(PEOPLE)
+    path = write(tmp_path / "people.csv", ["id,name", *(f"{number % 7},n{number}" for number in range(10))])
+    job_id, imported = await import_tracked(database, path, "public.people", {"atomic": True, "batch_size": size})
+    assert imported.failure is None
+    assert imported.counts == (7, 3, 0, 0, 0)
+    changes = await changes_of(database, job_id)
+    assert [change for _, change, *_ in changes] == ["added"] * 7 + ["updated"] * 3
+
+
+async def test_the_changes_of_one_transaction_are_limited_too(database: Database, tmp_path: Path) -> None:
+    await database.execute(PEOPLE)
+    definition = await database.fetchval("select pg_get_functiondef('jobd.record_changes'::regproc)")
+    await database.execute(definition.replace("> 1000000 then", "> 8 then"))
+    path = write(tmp_path / "people.csv", ["id,name", *(f"{number},n" for number in range(9))])
+    _, imported = await import_tracked(database, path, "public.people", {"atomic": True, "batch_size": 2})
+    assert imported.failure is not None
+    assert imported.failure.error_code == "too_many_changes"
+
+
 async def test_similar_rows_are_tracked_too(database: Database, tmp_path: Path) -> None:
     await database.execute(PEOPLE + "; create extension pg_trgm")
     options: dict[str, Any] = {"similar": {"column": "name", "threshold": 0.6}}

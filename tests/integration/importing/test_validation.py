@@ -111,6 +111,32 @@ async def test_rows_may_refer_to_rows_that_came_before_them(
     assert await connection.fetchval("select count(*) from people") == 0
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update_columns": ["age"]},
+        {"blank": "keep"},
+        {"provenance": {"row_number": "place"}},
+        {"provenance": {"row_number": "place"}, "update_columns": ["name"], "on_conflict": "skip"},
+        {"similar": {"column": "name", "threshold": 0.5}},
+    ],
+)
+async def test_it_says_what_an_import_does_under_rules_about_rows(
+    connection: asyncpg.Connection, tmp_path: Path, size: int, options: dict[str, Any]
+) -> None:
+    blanks = ["7,gus,7", "7,,8", "7,gus,", "7,,", "7,gus,8", "8,gustav,1", "9,gusto,1", "9,gustl,1"]
+    path = write(tmp_path / "people.csv", [*RECORDS, *blanks])
+    await connection.execute(PEOPLE + "alter table people add place int; create extension pg_trgm")
+    tried = await validated(connection, path, size, **options)
+    assert tried.result is not None
+    assert await connection.fetchval("select count(*) from people") == 3
+    done = await import_file(connection, path, "people", options, batch_size=size)
+    assert tried.counts == done.counts
+    assert tried.reasons == done.reasons
+    assert len(tried.result["rows"]) > 3
+
+
 class Interruption(Exception):
     pass
 
