@@ -40,7 +40,11 @@ def distinct(column: TargetColumn, left: str, right: str) -> str:
 
 
 def reading(column: TargetColumn) -> str:
-    """A query that fails when the text $1 is no value of a column's type."""
+    """A query that fails when the text $1 is no value of a column's type; a cast would cut what is too long."""
+    if column.type_modifier >= 0 and not column.type_name.endswith("[]"):
+        return (
+            f"select r.c is null from json_to_record(json_build_object('c', $1::text)) as r (c {column.type_name})"
+        )
     return f"select $1::text::{column.type_name} is null"
 
 
