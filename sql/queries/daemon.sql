@@ -67,17 +67,26 @@ order by id desc
 limit 1;
 
 -- name: daemon_files_before
--- What the files of a source contained when the submitter last imported it into this target.
+-- What the files of a source contained when the submitter last imported it into this target; nothing after a revert,
+-- which took rows away that any of the earlier imports may have brought.
+with earlier as (
+    select j.id, j.created_at, j.completed_at, j.status
+    from jobd.job j
+    where md5(j.source) = md5($2::text) and j.source is not null
+        and j.job_type = 'import'
+        and j.source = $2::text and j.target = $3::text and j.submitted_role_oid = $1::oid and j.id <> $4::uuid
+)
 select f.file, f.file_hash
 from jobd.job_file f
 where f.status in ('completed', 'unchanged')
     and f.job_id = (
-        select j.id
-        from jobd.job j
-        where md5(j.source) = md5($2::text) and j.source is not null
-            and j.job_type = 'import' and j.status = 'completed'
-            and j.source = $2::text and j.target = $3::text and j.submitted_role_oid = $1::oid and j.id <> $4::uuid
-        order by j.completed_at desc
+        select e.id
+        from earlier e
+        where e.status = 'completed'
+            and not exists (
+                select from jobd.job_change c join earlier r on r.id = c.job_id where c.reverted_at > e.created_at
+            )
+        order by e.completed_at desc
         limit 1
     );
 

@@ -126,6 +126,19 @@ async def test_changed_only_reads_the_files_that_differ_from_the_last_import(sho
     assert await shop.statuses(third["id"]) == ["unchanged"] * 4 + ["completed"]
 
 
+@pytest.mark.parametrize("reverted", [0, 1])
+async def test_changed_only_reads_everything_after_a_revert(shop: Shop, reverted: int) -> None:
+    (shop.directory / "in").mkdir()
+    write(shop.directory / "in" / "1.csv", "id,n\n1,1\n")
+    jobs = [await shop.run("in", track_changes=True)]
+    write(shop.directory / "in" / "2.csv", "id,n\n2,2\n")
+    jobs.append(await shop.run("in", track_changes=True, changed_only=True))
+    assert await shop.statuses(jobs[1]["id"]) == ["unchanged", "completed"]
+    assert await shop.database.fetchval("select jobd.revert($1)", jobs[reverted]["id"]) == 0
+    again = await shop.run("in", changed_only=True)
+    assert (again["items_added"], again["items_unchanged"]) == (1, 1)
+
+
 async def test_changed_only_the_first_time_reads_everything(shop: Shop) -> None:
     write(shop.directory / "a.csv", "id,n\n1,1\n")
     assert (await shop.run("a.csv", changed_only=True))["items_added"] == 1
