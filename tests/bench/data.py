@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,16 @@ def write_csv(path: Path, rows: int, *, bad_share: float = 0.0, changed_share: f
                     bad_count += 1
             file.writelines(lines)
     unfinished.rename(path)
+
+
+def write_csv_files(directory: Path, files: int, rows_each: int) -> list[Path]:
+    """Write the first rows as many small files, and give their paths."""
+    paths = [directory / f"{number:05d}.csv" for number in range(files)]
+    rows = (row for stretch in records(files * rows_each) for row in stretch)
+    for path in paths:
+        lines = map(_csv_line, islice(rows, rows_each))
+        path.write_text(",".join(COLUMNS) + "\n" + "".join(lines), newline="")
+    return paths
 
 
 def write_jsonl(path: Path, rows: int) -> None:
