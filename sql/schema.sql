@@ -2032,10 +2032,18 @@ COMMENT ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, 
 CREATE FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
-    SET enable_hashjoin TO 'off'
+    SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
     AS $$
-    with changed as (
+    with r as materialized (
+        select *
+        from jsonb_to_recordset(p_files) as r (
+            position int, status text, added bigint, updated bigint, unchanged bigint, skipped bigint, refused bigint,
+            error_code text, error_message text, detected jsonb
+        )
+    ),
+    changed as (
         update jobd.job_file f
         set status = r.status,
             items_added = f.items_added + r.added,
@@ -2048,11 +2056,11 @@ CREATE FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) RETURNS bigint
             error_code = r.error_code,
             error_message = left(r.error_message, 2000),
             detected = r.detected
-        from jsonb_to_recordset(p_files) as r (
-            position int, status text, added bigint, updated bigint, unchanged bigint, skipped bigint, refused bigint,
-            error_code text, error_message text, detected jsonb
-        )
-        where f.job_id = p_job_id and f.position = r.position
+        from r
+        where f.job_id = p_job_id
+            -- A batch's files follow one another, so this leaves those of other batches unread.
+            and f.position between (select min(r.position) from r) and (select max(r.position) from r)
+            and f.position = r.position
         returning r.status
     )
     select count(*) from changed where status <> 'running'

@@ -5,10 +5,18 @@ returns bigint  -- files that ended
 language sql
 security definer
 set search_path = pg_catalog, jobd, pg_temp
-set enable_hashjoin = off  -- by the primary key, one by one, however many files the job has
+set enable_nestloop = off  -- one pass over the batch's files, whatever is guessed about a table that was just filled
 set enable_mergejoin = off
+set enable_seqscan = off
 as $$
-    with changed as (
+    with r as materialized (
+        select *
+        from jsonb_to_recordset(p_files) as r (
+            position int, status text, added bigint, updated bigint, unchanged bigint, skipped bigint, refused bigint,
+            error_code text, error_message text, detected jsonb
+        )
+    ),
+    changed as (
         update jobd.job_file f
         set status = r.status,
             items_added = f.items_added + r.added,
@@ -21,11 +29,11 @@ as $$
             error_code = r.error_code,
             error_message = left(r.error_message, 2000),
             detected = r.detected
-        from jsonb_to_recordset(p_files) as r (
-            position int, status text, added bigint, updated bigint, unchanged bigint, skipped bigint, refused bigint,
-            error_code text, error_message text, detected jsonb
-        )
-        where f.job_id = p_job_id and f.position = r.position
+        from r
+        where f.job_id = p_job_id
+            -- A batch's files follow one another, so this leaves those of other batches unread.
+            and f.position between (select min(r.position) from r) and (select max(r.position) from r)
+            and f.position = r.position
         returning r.status
     )
     select count(*) from changed where status <> 'running'

@@ -1,0 +1,66 @@
+"""What a batch says of its files, however many the job has."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.support.database import Database
+
+FILES = """
+insert into jobd.job_file (job_id, position, file, submitted_role_oid)
+select $1, n, 'f' || n, 10 from generate_series(1, $2) n"""
+
+
+def entries(positions: Sequence[int], status: str = "completed", added: int = 1) -> str:
+    none = dict.fromkeys(("updated", "unchanged", "skipped", "refused"), 0)
+    return json.dumps([{"position": at, "status": status, "added": added, **none} for at in positions])
+
+
+async def test_counts_are_added_to_the_files_that_a_batch_names_and_to_no_others(database: Database) -> None:
+    connection, job_id = await database.connect(), uuid4()
+    await connection.execute(FILES, job_id, 9)
+    record = "select jobd.record_files($1, $2)"
+    assert await connection.fetchval(record, job_id, entries([3], "running", 5)) == 0
+    assert await connection.fetchval(record, job_id, entries([7, 3, 4], added=2)) == 3
+    assert await connection.fetchval(record, uuid4(), entries([1])) == 0
+    rows = await connection.fetch(
+        "select position, status, items_added, processed_rows from jobd.job_file where job_id = $1"
+        " and (status <> 'pending' or processed_rows > 0) order by position",
+        job_id,
+    )
+    assert [tuple(row) for row in rows] == [
+        (3, "completed", 7, 7),
+        (4, "completed", 2, 2),
+        (7, "completed", 2, 2),
+    ]
+
+
+async def test_a_batch_of_many_files_reads_each_of_its_files_once(database: Database) -> None:
+    """A table just filled has no statistics yet: guessing few files, a plan went through all for each of them."""
+    connection, job_id = await database.connect(), uuid4()
+    await connection.execute("alter table jobd.job_file set (autovacuum_enabled = off)")
+    for _ in range(3):
+        await connection.execute(FILES, uuid4(), 2_000)
+    await connection.execute("analyze jobd.job_file")
+    await connection.execute(FILES, job_id, 4_000)
+    plans: list[str] = []
+    connection.add_log_listener(lambda _, message: plans.append(str(message)))
+    await connection.execute(
+        "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_level = notice;"
+        "set auto_explain.log_analyze = on; set auto_explain.log_parameter_max_length = 0;"
+        "set auto_explain.log_nested_statements = on; set client_min_messages = notice"
+    )
+    named = range(1_001, 2_001)
+    assert await connection.fetchval("select jobd.record_files($1, $2)", job_id, entries(named)) == len(named)
+    plan = next(text for text in plans if "Update on job_file" in text)
+    read = re.findall(
+        r"Scan (?:using \w+ )?on (?:job_file|jsonb_to_recordset|r).*rows=(\d+)\S* loops=(\d+)\)", plan
+    )
+    assert len(read) >= 2, plan
+    assert sum(int(rows) * int(loops) for rows, loops in read) <= 6 * len(named), plan
