@@ -14,6 +14,7 @@ from jobd.sources.formats.block import accepts_nothing
 from jobd.sources.open import open_stored
 from jobd.sources.records import CopyDialect, FileEnd, RecordBatch, joined
 from jobd.sources.small_files import SMALL_BYTES, SMALL_FILES_MIN, SmallFile, SmallFiles, is_one_object
+from jobd.sources.source import names_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,10 @@ class Feed:
         self._cursor = cursor or Cursor(file=0)
         self._place = max(0, self._cursor.file - 1)  # the file that was opened last
         self._late_fields = self._cursor.late_fields
-        self._fields: list[str] | None = None
+        # Records of JSON have the fields of the first file. Behind a first file of another kind each file has its
+        # own, since an interruption would forget those of a file in the middle.
+        self._is_first = not options.detected
+        self._fields = _fields_of(options.detected[min(options.detected)]) if options.detected else None
         self._source: Source | None = None
         self._reader: BatchReader | None = None
         self._held: RecordBatch | None = None
@@ -202,7 +206,7 @@ class Feed:
         span = batch.spans[0]
         if span.is_ended:
             self._like_last = None
-            if self.spans_files and self._source is not None:
+            if self.spans_files and self._source is not None and self._fields is not None:
                 self._like_last = SmallFiles.like(self._source, self._late_fields, self.accepts)
             self._close_source()
         elif span.file > 1 and self._source is not None:
@@ -215,7 +219,8 @@ class Feed:
         if self._reader is None:
             cursor = self._cursor
             if cursor.file != self._place or not cursor.byte:
-                cursor = replace(self._source.start(), file=self._place, late_fields=self._late_fields)
+                late_fields = () if self._fields is None else self._late_fields
+                cursor = replace(self._source.start(), file=self._place, late_fields=late_fields)
             self._reader = self._source.reader(cursor, self.accepts)
         return self._reader
 
@@ -231,8 +236,9 @@ class Feed:
                 except SourceError as error:
                     self._fail(error)
                     continue
-                if self._source.names_fields and self._fields is None:
-                    self._fields = self._source.header
+                if self._is_first:
+                    self._is_first = False
+                    self._fields = _fields_of(self._source.detected)
                 return True
         return False
 
@@ -298,3 +304,7 @@ class Feed:
         if self._source is not None:
             self._source.close()
         self._source = self._reader = None
+
+
+def _fields_of(detected: Mapping[str, Any]) -> list[str] | None:
+    return list(detected["header"]) if names_fields(detected) else None

@@ -18,7 +18,7 @@ from jobd.sources.records import FileSpan, Layout, RawText, RecordBatch
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from jobd.sources.formats.block import Accepts, Format
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 _IDENTITY_BYTES = 1 << 16  # how much before a cursor must be the same for the source to be the same
 _SAMPLE_BYTES = 1 << 16
 _SAMPLES = 16
+
+
+def names_fields(detected: Mapping[str, Any]) -> bool:
+    """Whether records that are read so name their own fields, as those of JSON do."""
+    return detected["format"] in {"json", "jsonl"}
 
 
 class Interrupted(Exception):
@@ -71,7 +76,7 @@ class Source:
     @property
     def names_fields(self) -> bool:
         """Whether each record names its own fields, as those of JSON do."""
-        return self.detected["format"] in {"json", "jsonl"}
+        return names_fields(self.detected)
 
     @property
     def _quotes_texts(self) -> bool:
@@ -142,7 +147,8 @@ class Source:
         stream = self._stream.reopened()
         verified = b"" if cursor is None else self._seek(stream, cursor)
         records = self._format
-        if cursor is not None and cursor.late_fields:
+        # The cursor keeps them through files of other formats, for the next one that names its fields.
+        if cursor is not None and cursor.late_fields and self.names_fields:
             records = records.widened(cursor.late_fields)
         return BatchReader(
             self.name,
