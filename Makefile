@@ -8,7 +8,8 @@ DEMO   := $(VENV)/demo-data
 PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions lint format types imports tests bench bench-quick bench-peers lock schema clean
+.PHONY: help demo test test-versions fuzz lint format types imports tests bench bench-quick bench-peers lock schema
+.PHONY: clean
 
 help: ## this list
 	@printf 'jobd: a daemon that imports files into PostgreSQL exactly once\n\n'
@@ -46,6 +47,9 @@ test-versions: $(STAMP) ## what speaks SQL, on PostgreSQL 15, 16 and 17 (many mi
 			tests/sql tests/integration/importing tests/integration/rights tests/property || exit 1; \
 	done
 
+fuzz: $(STAMP) ## broken and hostile input, for 3 minutes or FUZZ_SECONDS; what fails is kept in .fuzz
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-180} $(BIN)/python -m pytest -q --timeout 0 tests/fuzz
+
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench
 
@@ -64,7 +68,7 @@ lock: $(STAMP) ## resolve the dependencies anew into requirements.lock
 		--no-header --no-annotate --upgrade --group dev --all-extras pyproject.toml -o requirements.lock
 
 clean: ## remove the virtual environment and everything that was generated
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

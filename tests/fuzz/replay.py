@@ -1,0 +1,22 @@
+"""Read a case again that was written down: `python -m tests.fuzz.replay .fuzz/text`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from pprint import pprint
+
+from tests.fuzz.case import Case
+from tests.fuzz.reading import check, early_ratio
+
+
+def main() -> None:
+    """Print the case and what comes of it, or fail as it failed."""
+    case = Case.load(Path(sys.argv[1]))
+    pprint(case)
+    with early_ratio():
+        pprint(check(case))
+
+
+if __name__ == "__main__":
+    main()
