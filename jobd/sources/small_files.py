@@ -89,6 +89,8 @@ class SmallFiles:
             return self.batch(files[:first]) if first else None
         files = files[: len(block)]
         own_lines, last = own_lines[: len(files)], files[-1]
+        blanks = np.array([file.text.index(b"{") for file in files], np.int64)
+        sizes = np.array([file.text.rindex(b"}") + 1 for file in files], np.int64)
         spans = [
             FileSpan(
                 file=file.place,
@@ -119,7 +121,7 @@ class SmallFiles:
             ),
             header=tuple(self._json.header),
             quotes_texts=True,
-            raw=RawText(data=text, starts=starts[: len(files)], ends=ends[: len(files)]),
+            raw=RawText(data=text, starts=starts[: len(files)] + blanks, ends=starts[: len(files)] + sizes),
             spans=tuple(spans),
             bytes_read=sum(len(file.text) for file in files),
         )

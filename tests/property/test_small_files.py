@@ -76,6 +76,7 @@ def everything(directory: Path, size: int, *, one_by_one: bool) -> tuple[list[An
 @example(['{"id": 1}', '{"id": 2, "late": 3}', '{"id": 4}', '{"late": 5}'], 100)
 @example(['{"id": 1}', '{"id": 2}', '{"id": 3, "unknown": 1}', '{"id": 4}'], 100)
 @example(['{"id": 1}', '{"id": 2}\n{"id": 3}', '{"id": 4}'], 2)
+@example(['{"id": 1}', '{"id": 1}', '\n{"id": 1}', '{"id": 1}\n \n'], 100)
 @given(st.lists(_texts, min_size=1, max_size=12), st.sampled_from([1, 2, 100]))
 def test_small_files_give_together_what_they_give_one_by_one(texts: list[str], size: int) -> None:
     with tempfile.TemporaryDirectory() as name:
