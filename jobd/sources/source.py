@@ -204,7 +204,12 @@ class Source:
             return round(records / max(stream.fraction_before(end), 1e-9))
         # The first stretch says how many lines make a record, samples of the whole how long lines are.
         step = max(1, (self.size_bytes - start) // _SAMPLES)
-        samples = [_sample(stream, start + step * index) for index in range(_SAMPLES)]
+        samples = []
+        with suppress(SourceError):  # a file that breaks off is as long as it says all the same
+            for index in range(_SAMPLES):
+                samples.append(_sample(stream, start + step * index))
+        if not samples:
+            return records
         newline = b"\n" if b"\n" in samples[0] else b"\r"
         density = sum(sample.count(newline) for sample in samples) / max(1, sum(map(len, samples)))
         return max(records, round((self.size_bytes - start) * density * records / max(1, lines)))

@@ -101,7 +101,9 @@ class PlainStream:
 
     def reopened(self) -> Stream:
         """Another stream over the same open file."""
-        return PlainStream(self._file)
+        stream = PlainStream(self._file)
+        stream.compression = self.compression
+        return stream
 
     def close(self) -> None:
         """A plain stream holds nothing."""

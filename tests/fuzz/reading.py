@@ -214,8 +214,8 @@ class Reading:
 
 
 def _settled(code: str, message: str) -> str:
-    """A message without the numbers that depend on how a bomb is read."""
-    return re.sub(r"[0-9]+", "#", message) if code == "source_too_large" else message
+    """A message without the numbers that depend on how much was unpacked at once."""
+    return re.sub(r"[0-9]+", "#", message) if code in {"source_too_large", "source_corrupt"} else message
 
 
 @contextmanager

@@ -282,3 +282,20 @@ def test_closing_the_archive_closes_its_file() -> None:
         archive.open(0).close()
         archive.close()
         assert file.is_closed
+
+
+@packings
+def test_the_estimate_of_a_member_that_is_cut_off_is_no_failure(packing: str) -> None:
+    content = tarred({"a.csv": LINES * 40})
+    archive = archive_of(PACKED[packing](content[: len(LINES) * 30]))
+    with open_stored(archive.open(0), ReadOptions()) as source:
+        assert source.estimate_rows() > 3000
+
+
+def test_an_estimate_does_not_unpack_all_of_the_archive() -> None:
+    file = HeldFile(PACKERS["gzip"](tarred({"a.csv": b"id,name\n" + noise(1 << 20).hex("\n", 20).encode() * 4})))
+    archive = open_archive(file, Limits())
+    assert archive is not None
+    with open_stored(archive.open(0), ReadOptions()) as source:
+        assert source.estimate_rows() > 0
+        assert source._stream.reopened().compression == "gzip", "what samples of the whole are not taken from"
