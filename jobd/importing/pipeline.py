@@ -175,6 +175,7 @@ class Import:
             files_total=len(self._inputs.files.entries),
             current_file=None if first is None else first.name,
             files=self._inputs.files.entries,
+            **await self._totals.find_small(first),
         )
 
     async def _import(self, feed: Feed, importers: Importers | None) -> None:

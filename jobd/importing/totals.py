@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from anyio import to_thread
@@ -16,13 +16,18 @@ from jobd.sources.open import open_stored
 from jobd.sources.source import Interrupted, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jobd.importing.inputs import Inputs
     from jobd.runner.context import JobContext
     from jobd.sources import Source
 
 T = TypeVar("T")
+
+_MET_AGAIN = (JobdError, Interrupted, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+# Such a file is read again in no time, also when it unpacks to a thousand times as much.
+SMALL_BYTES = 64 << 10
 
 _log = log.get("totals")
 
@@ -58,13 +63,34 @@ class Totals:
         """What goes wrong here is left for :meth:`find` to meet again at the end, or the import meets it first."""
         try:
             await self.find()
-        except (JobdError, Interrupted, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except _MET_AGAIN as error:
             _log.debug("totals are not known yet", error=error)
+
+    async def find_small(self, first: Source | None) -> dict[str, Any]:
+        """Both totals of one small file, to be written down with what else is known before the first row.
+
+        Empty where it is not small, or where something goes wrong: then :meth:`find` does it.
+        """
+        size_bytes = self._inputs.size_bytes
+        is_small = size_bytes is not None and size_bytes <= SMALL_BYTES
+        if first is None or not is_small or len(self._inputs.files.entries) != 1:
+            return {}
+        try:
+            rows = self.total_rows
+            if rows is None:
+                rows = await self._in_thread(partial(_count, self._inputs, self._is_cancelled, first.detected))
+            file_hash = await self.hash()
+        except _MET_AGAIN as error:
+            _log.debug("totals are not known yet", error=error)
+            return {}
+        self.total_rows, self.file_hash = rows, file_hash
+        return {"total_rows": rows, "file_hash": file_hash, "file_hashes": self._hashes}
 
     async def find(self) -> None:
         """Count first, as it is fast and tells how much is left; then hash. Writes down what is not yet known."""
         if self.total_rows is None and len(self._inputs.files.entries) == 1:
-            self.total_rows = await self._in_thread(partial(_count, self._inputs, self._is_cancelled))
+            detected = self._inputs.options.detected.get(1)
+            self.total_rows = await self._in_thread(partial(_count, self._inputs, self._is_cancelled, detected))
             await self._context.begin(total_rows=self.total_rows)
         if self.file_hash is None:
             await self.write_hash()
@@ -119,10 +145,10 @@ def estimated_rows(first: Source, inputs: Inputs) -> int:
     return max(rows, round(rows * size / first.size_bytes))
 
 
-def _count(inputs: Inputs, is_cancelled: threading.Event) -> int:
+def _count(inputs: Inputs, is_cancelled: threading.Event, detected: Mapping[str, Any] | None) -> int:
     file = inputs.files.open(0)
     try:
-        source = open_stored(file, inputs.options.reading, inputs.options.detected.get(1))
+        source = open_stored(file, inputs.options.reading, detected)
         return source.count_rows(is_cancelled.is_set)
     finally:
         file.close()
