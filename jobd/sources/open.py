@@ -66,7 +66,7 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
     sample = _sample(raw, detect.SAMPLE_BYTES)
     if not sample:
         raise SourceError(f"{file.name} is empty (0 bytes when unpacked)", code="source_empty")
-    encoding = detect.detect_encoding(sample, options)
+    encoding = detect.detect_encoding(sample, file.name, options)
     probe = _probe(file, raw, sample, encoding, is_transcoded=encoding.codec not in POSTGRES_NAMES)
     kind = detect.detect_format(probe.text, file.name, options)
     # JSON's escapes are resolved here, to UTF-8; patterns know nothing else either.

@@ -204,10 +204,9 @@ class Source:
             return round(records / max(stream.fraction_before(end), 1e-9))
         # The first stretch says how many lines make a record, samples of the whole how long lines are.
         step = max(1, (self.size_bytes - start) // _SAMPLES)
-        samples = []
+        samples: list[bytes] = []
         with suppress(SourceError):  # a file that breaks off is as long as it says all the same
-            for index in range(_SAMPLES):
-                samples.append(_sample(stream, start + step * index))
+            samples.extend(_sample(stream, start + step * index) for index in range(_SAMPLES))
         if not samples:
             return records
         newline = b"\n" if b"\n" in samples[0] else b"\r"

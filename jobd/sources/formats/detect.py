@@ -68,6 +68,7 @@ _JSON_WITHOUT_MARK = (
     (re.compile(rb"[{\[ \t\r\n]\0[^\0]\0"), "utf-16-le"),
     (re.compile(rb"\0[{\[ \t\r\n]\0[^\0]"), "utf-16-be"),
 )
+_NEEDS_MARK = {"utf-16", "utf-32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Encoding:
     bom_bytes: int
 
 
-def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
+def detect_encoding(sample: bytes, name: str, options: ReadOptions) -> Encoding:
     """By the mark at the beginning, else as stated, else by how JSON may begin, else by the bytes themselves."""
     for mark, codec in _BOMS:
         if sample.startswith(mark):
@@ -89,6 +90,12 @@ def detect_encoding(sample: bytes, options: ReadOptions) -> Encoding:
     stated = codec_name(options.encoding)
     if stated is None:
         raise OptionError(f"encoding: {options.encoding!r} is no character set that is known here")
+    if stated in _NEEDS_MARK:
+        raise SourceError(
+            f"{name} has no byte order mark, without which encoding {stated} does not say in which order its "
+            f"bytes are; say {stated}-le or {stated}-be",
+            code="format_undetectable",
+        )
     return Encoding("utf-8" if stated == "utf-8-sig" else stated, 0)
 
 
