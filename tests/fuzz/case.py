@@ -1,4 +1,4 @@
-"""One thing to be read: a file's name and bytes, and what a job says of it. It can be written down and read again."""
+"""One thing to be read: a file's name and bytes, and what a job says of it. It can be kept and read again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAILED = Path(__file__).parents[2] / ".fuzz"
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """``options`` are those of a job; ``bounds`` replace some of the daemon's; ``takes_fields``: new ones are wanted."""
+    """``options`` are a job's; ``bounds`` replace some of the daemon's; ``takes_fields``: new ones are wanted."""
 
     name: str
     content: bytes

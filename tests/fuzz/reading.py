@@ -1,4 +1,4 @@
-"""Read a case as an import does, in one go or in pieces, and hold what came of it against what must hold of any."""
+"""Read a case as an import does, in one go or in pieces, and hold what comes of it against what must hold."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from jobd.errors import JobFailed
 from jobd.importing.inputs import reading_of
 from jobd.model.options import ImportOptions
 from jobd.sources import Feed, FeedOptions, Places, open_files
-from jobd.sources.formats import csv_parts, json_documents, json_nesting, json_text, jsonl_reader, text_parts, window
-from jobd.sources.packing import packed, points, zip
+from jobd.sources.formats import (
+    csv_parts,
+    json_documents,
+    json_nesting,
+    json_text,
+    jsonl_reader,
+    text_parts,
+    window,
+)
+from jobd.sources.packing import packed, points
+from jobd.sources.packing import zip as zip_archive
 from tests.support.sources import cells
 
 if TYPE_CHECKING:
@@ -38,8 +47,13 @@ RECORD_CODES = {
 }  # fmt: skip
 ALL_ROWS, ALL_BYTES = 100_000, 1 << 30
 _PIECES_MAX = 8  # how often a source is opened anew for one case
+_BADLY_PACKED = {"source_too_large", "source_corrupt"}
 _LITTLE_BYTES = 1 << 10
-_UNPACKING = ((packed, "_DECODED_BYTES_MIN", 50), (packed, "_DECODED_BYTES_MAX", 500), (points, "_SPACING_BYTES", 100))
+_UNPACKING = (
+    (packed, "_DECODED_BYTES_MIN", 50),
+    (packed, "_DECODED_BYTES_MAX", 500),
+    (points, "_SPACING_BYTES", 100),
+)
 _RATIO_BYTES = 1 << 16  # unpacked bytes from which on their ratio to the packed ones is judged
 
 
@@ -54,10 +68,10 @@ class Outcome:
     reach: int = field(default=0, compare=False)  # unpacked bytes of a file, as far as records were found
 
     @property
-    def is_too_large(self) -> bool:
-        """Whether a file unpacks to more than it may."""
-        codes = [self.error[0] if self.error else None, *(end[2] for end in self.ended)]
-        return "source_too_large" in codes
+    def is_badly_packed(self) -> bool:
+        """Whether a file is damaged or a bomb: how much is had of it depends on the steps of unpacking."""
+        codes = {self.error[0] if self.error else None, *(end[2] for end in self.ended)}
+        return not codes.isdisjoint(_BADLY_PACKED)
 
     @property
     def count(self) -> int:
@@ -66,7 +80,7 @@ class Outcome:
 
 
 def check(case: Case) -> Outcome:
-    """Read the case in every way; raises AssertionError where they differ, and whatever reading should not raise."""
+    """Read the case in every way; raises AssertionError where they differ, and what reading should not raise."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory).resolve() / case.name
         path.write_bytes(case.content)
@@ -75,10 +89,10 @@ def check(case: Case) -> Outcome:
         assert Reading(case, path).read(3) == whole, "three records at a time"
         rows = max(1, -(-whole.count // _PIECES_MAX))
         assert Reading(case, path).read_anew(rows) == whole, f"resumed every {rows} records"
-        # One byte at a time costs a step for each, and how far a bomb is unpacked depends on the steps.
+        # One byte at a time costs a step for each.
         is_little = whole.reach < _LITTLE_BYTES and (whole.reach or not case.is_packed)
         for size in (1, 64) if is_little else (1024,):
-            with small_pieces(size, unpacking=not whole.is_too_large):
+            with small_pieces(size, unpacking=not whole.is_badly_packed):
                 assert Reading(case, path).read(ALL_ROWS) == whole, f"looking at {size} bytes at a time"
         return whole
 
@@ -215,12 +229,12 @@ class Reading:
 
 def _settled(code: str, message: str) -> str:
     """A message without the numbers that depend on how much was unpacked at once."""
-    return re.sub(r"[0-9]+", "#", message) if code in {"source_too_large", "source_corrupt"} else message
+    return re.sub(r"[0-9]+", "#", message) if code in _BADLY_PACKED else message
 
 
 @contextmanager
 def small_pieces(size: int, *, unpacking: bool) -> Iterator[None]:
-    """Whatever is looked at piece by piece has pieces of so many bytes; with ``unpacking`` what is unpacked, too."""
+    """Whatever is looked at in pieces has pieces of so many bytes; with ``unpacking`` what is unpacked, too."""
     with ExitStack() as patches:
         for module, name, value in [
             (csv_parts, "READ_BYTES", size),
@@ -244,6 +258,6 @@ def early_ratio() -> Iterator[None]:
     """Expansion is judged from few bytes on, as no case unpacks to many."""
     with (
         mock.patch.object(packed, "_RATIO_JUDGED_BYTES", _RATIO_BYTES),
-        mock.patch.object(zip, "_RATIO_JUDGED_BYTES", _RATIO_BYTES),
+        mock.patch.object(zip_archive, "_RATIO_JUDGED_BYTES", _RATIO_BYTES),
     ):
         yield

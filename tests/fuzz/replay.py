@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from pprint import pprint
 
 from tests.fuzz.case import Case
 from tests.fuzz.reading import check, early_ratio
@@ -13,9 +12,9 @@ from tests.fuzz.reading import check, early_ratio
 def main() -> None:
     """Print the case and what comes of it, or fail as it failed."""
     case = Case.load(Path(sys.argv[1]))
-    pprint(case)
+    print(case)
     with early_ratio():
-        pprint(check(case))
+        print(check(case))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import struct
 import tarfile
+from typing import Any
 
 from tests.support.packing import PACKERS, ZIP_METHODS, tarred, zipped
 from tests.support.workbooks import ods, xlsx
@@ -140,7 +141,9 @@ def _xls() -> bytes:
 
     def entry(title: str, kind: int, child: int, start: int, size: int) -> bytes:
         text = title.encode("utf-16-le")
-        head = text.ljust(64, b"\0") + struct.pack("<HBBIII", len(text) + 2 if text else 0, kind, 1, free, free, child)
+        head = text.ljust(64, b"\0") + struct.pack(
+            "<HBBIII", len(text) + 2 if text else 0, kind, 1, free, free, child
+        )
         return head + bytes(16 + 4 + 16) + struct.pack("<IQ", start, size)
 
     directory = entry("Root Entry", 5, 1, chain_end, 0) + entry("Workbook", 2, free, 2, len(stream))
@@ -151,7 +154,11 @@ def _xls() -> bytes:
     return header + table + directory + stream
 
 
-_CELLS = [["id", "name", "day", "ok"], [1, "Ann", dt.date(2024, 2, 29), True], [2.5, "#ERROR #N/A", None, False]]
+_CELLS: list[list[Any]] = [
+    ["id", "name", "day", "ok"],
+    [1, "Ann", dt.date(2024, 2, 29), True],
+    [2.5, "#ERROR #N/A", None, False],
+]
 WORKBOOKS: dict[str, bytes] = {
     "book.xlsx": xlsx({"Empty": [], "T": _CELLS, "Hidden": [["x"], [1]]}, hidden=["Hidden"]),
     "book.xls": _xls(),

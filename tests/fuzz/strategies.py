@@ -16,12 +16,13 @@ from tests.support.workbooks import replaced
 # Bytes that mean something to one format or another.
 _PIECES = [
     *(bytes([byte]) for byte in b"\n\r\t ,;|:'\"\\#{}[]/.-+0e9a\0\x1a\x1e\x1f\x7f\x80\xff"),
-    b"\r\n", b"\n\n", b'""', b'","', b'"\n', b"\\.", b"\n\\.\n", b"\\u0000", b"\\ud800", b"\\udc00\\ud800", b"null",
-    b"true", b"NaN", b"-0", b"1e999", b"{}", b"[]", b'{"a":1}', b'{"id":1}\n', b'":', b"},{", b"]]", b"---\n",
-    b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\xc3\xa9", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
-    b"\xc0\x80", b"\xe2\x80\xa8", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"BZh9",
-    b"\xfd7zXZ\0", b"ustar\0", b"ustar  \0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"7777777777",
+    b"\r\n", b"\n\n", b'""', b'","', b'"\n', b"\\.", b"\n\\.\n", b"\\u0000", b"\\ud800", b"\\udc00\\ud800",
+    b"null", b"true", b"NaN", b"-0", b"1e999", b"{}", b"[]", b'{"a":1}', b'{"id":1}\n', b'":', b"},{", b"]]",
+    b"---\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\xc3\xa9", b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xe2\x80\xa8", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd",
+    b"BZh9", b"\xfd7zXZ\0", b"ustar\0", b"ustar  \0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"7777777777",
 ]  # fmt: skip
+_CHANGES = ["flip", "insert", "delete", "truncate", "double", "repeat", "splice", "replace"]
 pieces = st.sampled_from(_PIECES)
 few_pieces = st.lists(pieces, min_size=1, max_size=4).map(b"".join)
 noise = st.one_of(st.lists(pieces, max_size=60).map(b"".join), st.binary(max_size=200))
@@ -33,7 +34,7 @@ def broken(draw: st.DrawFn, content: bytes, others: dict[str, bytes]) -> bytes:
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(content)))
         stop = min(len(content), at + draw(st.one_of(st.integers(0, 8), st.integers(0, 600))))
-        match draw(st.sampled_from("flip insert delete truncate double repeat splice replace".split())):
+        match draw(st.sampled_from(_CHANGES)):
             case "flip" if at < len(content):
                 content = content[:at] + bytes([content[at] ^ (1 << draw(st.integers(0, 7)))]) + content[at + 1 :]
             case "insert":
@@ -130,7 +131,9 @@ def packed_cases(draw: st.DrawFn) -> Case:
     if kind.startswith("tar"):
         return _case(draw, "all.tar", (PACKERS["gzip"] if kind == "tar gzip" else bytes)(tarred(inside)))
     name, content = next(iter(inside.items()))
-    return _case(draw, name + {"gzip": ".gz", "zstd": ".zst", "bzip2": ".bz2"}.get(kind, ".xz"), PACKERS[kind](content))
+    return _case(
+        draw, name + {"gzip": ".gz", "zstd": ".zst", "bzip2": ".bz2"}.get(kind, ".xz"), PACKERS[kind](content)
+    )
 
 
 @st.composite

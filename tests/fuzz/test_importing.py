@@ -1,5 +1,5 @@
-"""Goal: whatever file a job names, it completes with every record accounted for, or fails with a documented code; and
-the table holds what the counters say.
+"""Goal: whatever file a job names, it completes with every record accounted for, or fails with a documented code;
+and the table holds what the counters say.
 
 Method: files of many records are broken and imported into a table of many types, on a real PostgreSQL.
 """
@@ -32,12 +32,12 @@ _REFERENCE = Path(__file__).parents[2] / "sql/README.md"
 _TABLE = """
 drop table if exists things;
 create table things (
-    id int, name varchar(12), amount numeric(8, 2), day date, note text, at timestamptz, level smallint, ok boolean,
-    tags jsonb, numbers int[], code uuid, raw bytea
+    id int, name varchar(12), amount numeric(8, 2), day date, note text, at timestamptz, level smallint,
+    ok boolean, tags jsonb, numbers int[], code uuid, raw bytea
 );
 """
 _KEYED = _TABLE + "alter table things add primary key (id), alter name set not null, add check (amount <> 13);"
-_RECORDS = [
+_RECORDS: list[dict[str, Any]] = [
     {
         "id": number,
         "name": f"name {number}" if number % 7 else 'a "b", c',
@@ -105,8 +105,9 @@ def documented_codes() -> set[str]:
 
 
 # Of these, an import never fails so because of its file.
-_NOT_OF_A_FILE = {"handler_error", "database_error", "batch_unaccounted", "worker_lost", "timeout", "target_refused",
-                  "statement_invalid", "not_built", "source_changed", "target_changed", "no_privilege"}  # fmt: skip
+_NOT_OF_A_FILE = {"handler_error", "database_error", "batch_unaccounted", "worker_lost", "timeout",
+                  "target_refused", "statement_invalid", "not_built", "source_changed",
+                  "target_changed", "no_privilege"}  # fmt: skip
 
 
 def test_an_import_ends_well_whatever_is_imported(database: Database) -> None:
@@ -117,8 +118,10 @@ def test_an_import_ends_well_whatever_is_imported(database: Database) -> None:
 
         def hold(example: tuple[Case, bool]) -> None:
             case, is_keyed = example
-            with kept(case, "import"):
-                runner.run(_import(connection, case, codes, is_keyed=is_keyed))
+            with kept(case, "import"), tempfile.TemporaryDirectory() as directory:
+                path = Path(directory).resolve() / case.name
+                path.write_bytes(case.content)
+                runner.run(_import(connection, path, case, codes, is_keyed=is_keyed))
 
         try:
             strategy = st.tuples(_cases(FILES), st.booleans())
@@ -134,12 +137,11 @@ def _cases(draw: st.DrawFn, files: dict[str, bytes]) -> Case:
     return Case(name=name, content=draw(broken(files[name], _LONG)), options=draw(_OPTIONS))
 
 
-async def _import(connection: asyncpg.Connection, case: Case, codes: set[str], *, is_keyed: bool) -> None:
+async def _import(
+    connection: asyncpg.Connection, path: Path, case: Case, codes: set[str], *, is_keyed: bool
+) -> None:
     await connection.execute(_KEYED if is_keyed else _TABLE)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory).resolve() / case.name
-        path.write_bytes(case.content)
-        imported = await import_file(connection, path, "things", case.options)
+    imported = await import_file(connection, path, "things", case.options)
     assert imported.failure is None or imported.failure.error_code in codes, imported.failure
     await _require_sums(connection, imported, case)
 
