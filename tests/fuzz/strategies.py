@@ -16,11 +16,12 @@ from tests.support.workbooks import replaced
 # Bytes that mean something to one format or another.
 _PIECES = [
     *(bytes([byte]) for byte in b"\n\r\t ,;|:'\"\\#{}[]/.-+0e9a\0\x1a\x1e\x1f\x7f\x80\xff"),
-    b"\r\n", b"\n\n", b'""', b'","', b'"\n', b"\\.", b"\n\\.\n", b"\\u0000", b"\\ud800", b"\\udc00\\ud800",
-    b"null", b"true", b"NaN", b"-0", b"1e999", b"{}", b"[]", b'{"a":1}', b'{"id":1}\n', b'":', b"},{", b"]]",
-    b"---\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\xc3\xa9", b"\xed\xa0\x80",
-    b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xe2\x80\xa8", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd",
-    b"BZh9", b"\xfd7zXZ\0", b"ustar\0", b"ustar  \0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"7777777777",
+    b"\r\n", b"\n\n", b'""', b'","', b'"\n', b"\\.", b"\n\\.\n", b"\\u0000", b"\\ud800",
+    b"\\udc00\\ud800",     b"null", b"true", b"NaN", b"-0", b"1e999", b"{}", b"[]", b'{"a":1}',
+    b'{"id":1}\n', b'":', b"},{", b"]]",     b"---\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff",
+    b"\xff\xfe\0\0", b"\xc3\xa9", b"\xed\xa0\x80",     b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xe2\x80\xa8",
+    b"PK\3\4", b"PK\1\2", b"PK\5\6", b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd",     b"BZh9", b"\xfd7zXZ\0",
+    b"ustar\0", b"ustar  \0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"7777777777",
 ]  # fmt: skip
 _CHANGES = ["flip", "insert", "delete", "truncate", "double", "repeat", "splice", "replace"]
 pieces = st.sampled_from(_PIECES)

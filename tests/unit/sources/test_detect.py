@@ -209,7 +209,7 @@ def test_headers_of_several_rows_and_of_none(opened: Callable[..., Source]) -> N
 def test_an_encoding_that_needs_a_mark_is_refused_without_one(opened: Callable[..., Source]) -> None:
     for codec in ("utf-16", "utf-32", "UTF16"):
         assert opened("\ufeffa,b\n1,2\n".encode("utf-16-be"), encoding=codec).header == ["a", "b"]
-        with pytest.raises(SourceError, match="no byte order mark.* say utf-(16|32)-le or") as caught:
+        with pytest.raises(SourceError, match=r"no byte order mark.* say utf-(16|32)-le or") as caught:
             opened("a,b\n1,2\n".encode("utf-16-le"), encoding=codec)
         assert caught.value.error_code == "format_undetectable"
 
