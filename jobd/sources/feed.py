@@ -19,10 +19,11 @@ from jobd.sources.source import names_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jobd.sources.batch_reader import BatchReader
     from jobd.sources.files import Files
     from jobd.sources.formats.block import Accepts
     from jobd.sources.options import ReadOptions
-    from jobd.sources.source import BatchReader, Source
+    from jobd.sources.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
