@@ -38,6 +38,7 @@ class Imported:
     batches: int = 0
     progress: list[float] = field(default_factory=list)
     begun: dict[str, Any] = field(default_factory=dict)
+    begun_times: int = 0
     files_before: dict[str, str | None] = field(default_factory=dict)
     file_statuses: dict[int, str] = field(default_factory=dict)
     file_errors: dict[int, str | None] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class LocalContext:
         return NO_LIMITS
 
     async def begin(self, **found: Any) -> None:
+        self.imported.begun_times += 1
         self.imported.begun |= {name: value for name, value in found.items() if value is not None}
 
     def raise_if_stopped(self) -> None:

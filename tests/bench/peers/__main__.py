@@ -18,6 +18,7 @@ from tests.bench.peers.by_pgloader import Pgloader
 from tests.bench.peers.by_sling import Sling
 from tests.bench.peers.contest import Contest
 from tests.bench.peers.peer import Place
+from tests.bench.report import LINE_CELLS
 
 PEERS = (Duckdb, Sling, Pgloader, Dlt)
 
@@ -35,7 +36,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             await contest.round()
     standings = (contest.added, contest.upserted)
     for standing in standings:
-        Console(highlight=False).print(standing.table(arguments.rows))
+        Console(highlight=False, width=LINE_CELLS).print(standing.table(arguments.rows))
     arguments.json.write_text(
         json.dumps(
             {

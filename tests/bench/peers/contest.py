@@ -65,11 +65,9 @@ class Contest(Comparison):
     async def _add(self, connection: asyncpg.Connection) -> None:
         self.added.add_baseline(await self.by_copy(connection, "clean.csv"))
         self.added.add("jobd", await self.by_jobd(connection, "clean.csv", fresh=True))
-        for peer in self.peers:
+        for peer in tuple(self.peers):
             await self._lay(connection, peer)
-            seconds = peer.run(peer.new_rows(self.laboratory.files / "clean.csv"))
-            await _count(connection, peer, self.rows)
-            self.added.add(peer.name, seconds)
+            await self._measure(connection, peer, self.added, peer.new_rows(self.laboratory.files / "clean.csv"))
 
     async def _upsert(self, connection: asyncpg.Connection) -> None:
         await self.fresh(connection, "by_copy")
@@ -77,14 +75,29 @@ class Contest(Comparison):
         self.upserted.add_baseline(await self.by_upsert(connection, "clean.csv"))
         await self.by_jobd(connection, "small.csv", fresh=True)
         self.upserted.add("jobd", await self.by_jobd(connection, "clean.csv"))
-        for peer in self.peers:
+        for peer in tuple(self.peers):
             if peer.can_upsert:
                 await self._lay(connection, peer)
                 peer.run(peer.upsert(self.laboratory.files / "small.csv"))
                 await connection.execute("checkpoint")
-                seconds = peer.run(peer.upsert(self.laboratory.files / "clean.csv"))
-                await _count(connection, peer, self.rows)
-                self.upserted.add(peer.name, seconds)
+                await self._measure(
+                    connection, peer, self.upserted, peer.upsert(self.laboratory.files / "clean.csv")
+                )
+
+    async def _measure(
+        self, connection: asyncpg.Connection, peer: Peer, standing: Standing, command: Sequence[str]
+    ) -> None:
+        """Take the time; a peer that fails now has no ratio, and the others go on."""
+        try:
+            seconds = peer.run(command)
+            await _count(connection, peer, self.rows)
+        except PeerFailed as failed:
+            print(f"{peer.name}: {' '.join(str(failed).split())}, left out", flush=True)
+            self.peers.remove(peer)
+            for each in (self.added, self.upserted):
+                each.seconds.pop(peer.name, None)
+        else:
+            standing.add(peer.name, seconds)
 
     async def _fault(self, connection: asyncpg.Connection, peer: Peer) -> str | None:
         small = self.laboratory.files / "small.csv"

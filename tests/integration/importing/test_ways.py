@@ -36,6 +36,17 @@ async def test_new_rows_go_straight_to_the_target(connection: asyncpg.Connection
     assert imported.begun["estimated_rows"] == 50
 
 
+async def test_all_that_is_known_of_a_small_file_is_written_down_at_once_and_of_a_large_one_later(
+    connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await connection.execute(PEOPLE)
+    small = await import_file(connection, _file(tmp_path, 50), "people")
+    large = await import_file(connection, _file(tmp_path, 5_000), "people")
+    assert (small.begun_times, small.begun["total_rows"]) == (1, 50)
+    assert (large.begun_times, large.begun["total_rows"]) == (3, 5_000)
+    assert len(small.begun["file_hash"]) == len(large.begun["file_hash"]) == 64
+
+
 async def test_the_same_file_again_changes_nothing(connection: asyncpg.Connection, tmp_path: Path) -> None:
     await connection.execute(PEOPLE)
     await import_file(connection, _file(tmp_path, 50), "people")
