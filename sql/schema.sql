@@ -2034,6 +2034,7 @@ CREATE FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) RETURNS bigint
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_hashjoin TO 'on'
     SET enable_seqscan TO 'off'
     AS $$
     with r as materialized (

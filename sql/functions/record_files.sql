@@ -7,6 +7,7 @@ security definer
 set search_path = pg_catalog, jobd, pg_temp
 set enable_nestloop = off  -- one pass over the batch's files, whatever is guessed about a table that was just filled
 set enable_mergejoin = off
+set enable_hashjoin = on  -- a batch's merge sets these for itself, and the transaction is the same
 set enable_seqscan = off
 as $$
     with r as materialized (

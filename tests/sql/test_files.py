@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,10 @@ async def test_counts_are_added_to_the_files_that_a_batch_names_and_to_no_others
     ]
 
 
-async def test_a_batch_of_many_files_reads_each_of_its_files_once(database: Database) -> None:
+@pytest.mark.parametrize("joins", ["on", "off"])
+async def test_a_batch_of_many_files_reads_each_of_its_files_once_however_its_rows_were_merged(
+    database: Database, joins: str
+) -> None:
     """A table just filled has no statistics yet: guessing few files, a plan went through all for each of them."""
     connection, job_id = await database.connect(), uuid4()
     await connection.execute("alter table jobd.job_file set (autovacuum_enabled = off)")
@@ -54,7 +59,8 @@ async def test_a_batch_of_many_files_reads_each_of_its_files_once(database: Data
     await connection.execute(
         "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_level = notice;"
         "set auto_explain.log_analyze = on; set auto_explain.log_parameter_max_length = 0;"
-        "set auto_explain.log_nested_statements = on; set client_min_messages = notice"
+        "set auto_explain.log_nested_statements = on; set client_min_messages = notice;"
+        f"set enable_hashjoin = {joins}; set enable_mergejoin = {joins}"
     )
     named = range(1_001, 2_001)
     assert await connection.fetchval("select jobd.record_files($1, $2)", job_id, entries(named)) == len(named)
