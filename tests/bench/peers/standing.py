@@ -35,7 +35,7 @@ class Standing:
 
     def table(self, rows: int) -> Table:
         """A line for each, the fastest first."""
-        table = Table(title=f"{self.work}: speed, {self.baseline} = 1", title_justify="left")
+        table = Table(title=self.work, title_justify="left")
         table.add_column("by")
         for name in ("ratio", "rounds", "seconds", "rows/s"):
             table.add_column(name, justify="right")
