@@ -165,7 +165,7 @@ class _Sample:
     has_objects_only: bool = True
     documents: int = 0
     is_whole: bool = False
-    fault: Fault | None = None
+    fault: Fault | SourceError | None = None
 
 
 def _sample(probe: Probe, layout: Layout, options: ReadOptions) -> _Sample:
@@ -179,8 +179,8 @@ def _sample(probe: Probe, layout: Layout, options: ReadOptions) -> _Sample:
                 break
         else:
             sample.is_whole = True
-    except Fault as fault:
-        sample.fault = fault
+    except (Fault, SourceError) as fault:
+        sample.fault = fault  # what came before is kept, and the import meets it where it is
     sample.documents = documents.entered
     return sample
 

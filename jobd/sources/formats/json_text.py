@@ -50,7 +50,7 @@ class Text:
 
     def next(self) -> bytes:
         """The next byte that is not blank, without taking it; empty at the end."""
-        while seen := self.window.look(_LOOK_BYTES):
+        while seen := self.window.glance(_LOOK_BYTES):
             rest = seen.lstrip(_BLANKS)
             self.advance(seen, len(seen) - len(rest))
             if rest:
@@ -99,7 +99,7 @@ class Text:
     def _skip_group(self) -> None:
         self._nesting.restart()
         start, line = self.position, self.line
-        while seen := self.window.look(PIECE_BYTES):
+        while seen := self.window.glance(PIECE_BYTES):
             end = self._nesting.end(seen)
             self.advance(seen, len(seen) if end is None else end)
             if end is not None:
@@ -110,7 +110,7 @@ class Text:
         start, line = self.position, self.line
         self.window.advance(1)
         is_escaped = False
-        while seen := self.window.look(PIECE_BYTES):
+        while seen := self.window.glance(PIECE_BYTES):
             at = int(is_escaped)
             while found := _STRING_STOP.search(seen, at):
                 at = found.end()
@@ -123,7 +123,7 @@ class Text:
         raise self.fault(f"expected the end of the string that begins in line {line} (byte {start})")
 
     def _skip_token(self) -> None:
-        while seen := self.window.look(_LOOK_BYTES):
+        while seen := self.window.glance(_LOOK_BYTES):
             found = _TOKEN_END.search(seen)
             self.advance(seen, found.start() if found else len(seen))
             if found:

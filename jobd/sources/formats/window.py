@@ -22,6 +22,7 @@ class Window:
         self._offset = 0
         self._break: SourceError | None = None
         self._is_at_end = False
+        self._shown: tuple[int, int] | None = None  # where the last look began, and how much there was
         self.start = start
 
     @property
@@ -31,16 +32,23 @@ class Window:
     def look(self, size: int) -> bytes:
         """The next ``size`` bytes, fewer where the stream ends.
 
-        A stream that breaks off is an error only once everything before the break has been looked at.
+        A stream that breaks off is an error only once everything before the break has been looked at from here.
         """
-        before = self._available
         while self._available < size and not self._is_at_end and self._break is None:
             self._read(size - self._available)
-        if self._break is not None and before == self._available < size:
+        shown = self.start, self._available
+        if self._break is not None and self._available < size and (not self._available or shown == self._shown):
             raise self._break
+        self._shown = shown
         if self._offset == 0 and len(self._held) <= size:
             return self._held
         return self._held[self._offset : self._offset + size]
+
+    def glance(self, size: int) -> bytes:
+        """What is at hand of the next ``size`` bytes, for callers that go on behind it; empty only at the end."""
+        seen = self.look(min(size, self._available) or size)
+        self._shown = None  # whoever looks next has not looked at it
+        return seen
 
     def _read(self, size: int) -> None:
         try:

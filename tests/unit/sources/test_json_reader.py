@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -413,3 +414,19 @@ def test_doubtful_json_does_no_harm(opened: Callable[..., Source], name: str) ->
     for options in ({"fields": ["a"], "ignore_unknown": True}, {}):
         _, code = ending(opened, content, **options)
         assert code in {None, "source_malformed", "format_undetectable"}
+
+
+FORMS = ['[{"a": 1}, {"a": 2}, {"a": 3}]', '{"x": {"a": 1}, "y": {"a": 2}, "z": {"a": 3}}',
+         '{"a": 1} {"a": 2} {"a": 3}', '{"a": 1}\n{"a": 2}\n{"a": 3}\n']  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_stands_before_a_break_is_delivered_however_short(opened: Callable[..., Source], form: str) -> None:
+    packed = gzip.compress(form.encode() + random.Random(1).randbytes(1000), 0)  # noqa: S311  nothing secret
+    source = opened(packed[: packed.index(b"3")], name="file.json.gz", source_type="json")
+    reader = source.reader()
+    found = [reader.read(1, 1 << 20), reader.read(1, 1 << 20)]
+    assert [texts(batch)[0][-1] for batch in found if batch] == ["1", "2"]
+    with pytest.raises(SourceError) as caught:
+        reader.read(1, 1 << 20)
+    assert caught.value.error_code == "source_truncated"
