@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # What is searched, how many examples are enough for a look, and its share of a long search.
 SEARCHES: dict[str, tuple[st.SearchStrategy[Case], int, float]] = {
     "csv": (strategies.cases({n: c for n, c in seeds.TEXTS.items() if n.endswith(("csv", "tsv"))}), 30, 0.15),
-    "json": (strategies.cases({n: c for n, c in seeds.TEXTS.items() if "json" in n}), 30, 0.2),
+    "json": (strategies.cases({n: c for n, c in seeds.TEXTS.items() if "json" in n}), 20, 0.2),
     "text": (strategies.cases({n: c for n, c in seeds.TEXTS.items() if n.endswith(("txt", "log"))}), 20, 0.1),
     "packed": (strategies.cases(seeds.PACKED), 20, 0.1),
     "archive": (strategies.cases(seeds.ARCHIVES), 20, 0.1),
