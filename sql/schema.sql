@@ -995,6 +995,31 @@ $$;
 
 COMMENT ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) IS 'Ends the attempts of many jobs, each under its lease.';
 
+CREATE FUNCTION jobd.forget_undone() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+begin
+    delete from jobd.import_ledger l
+    using jobd.job kept, jobd.job undone
+    where undone.id in (
+            select n.job_id from new_changes n join old_changes o on o.id = n.id and o.job_id = n.job_id
+            where o.reverted_at is null and n.reverted_at is not null
+        )
+        and l.job_id = kept.id
+        and (
+            kept.id = undone.id
+            or md5(kept.source) = md5(undone.source) and kept.source is not null
+                and kept.source = undone.source and kept.target = undone.target
+                and kept.submitted_role_oid = undone.submitted_role_oid
+                and kept.created_at >= undone.created_at and (kept.options ->> 'changed_only')::boolean
+        );
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.forget_undone() IS 'Trigger: content whose import was undone may be imported again.';
+
 CREATE FUNCTION jobd.gate(p_id uuid, p_after uuid[], p_submitted_role_oid oid, p_serial_key text, p_created_at timestamp with time zone, OUT is_open boolean, OUT failed_id uuid, OUT failed_status text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -2561,17 +2586,6 @@ begin
         end if;
     end loop;
 
-    -- The same content may be imported again; so may what later jobs left to this one as unchanged.
-    delete from jobd.import_ledger l
-    using jobd.job j
-    where l.job_id = j.id
-        and (
-            j.id = revert.job_id
-            or md5(j.source) = md5(v_job.source) and j.source is not null
-                and j.source = v_job.source and j.target = v_job.target
-                and j.submitted_role_oid = v_job.submitted_role_oid
-                and j.created_at >= v_job.created_at and (j.options ->> 'changed_only')::boolean
-        );
     return (select count(*) from jobd.job_change c where c.job_id = revert.job_id and c.reverted_at is null);
 end
 $_$;
@@ -3782,6 +3796,8 @@ CREATE TRIGGER job_50_resume BEFORE UPDATE OF pause_requested ON jobd.job FOR EA
 
 CREATE TRIGGER job_90_touch BEFORE UPDATE ON jobd.job FOR EACH ROW EXECUTE FUNCTION jobd.job_touch();
 
+CREATE TRIGGER job_change_forget AFTER UPDATE ON jobd.job_change REFERENCING OLD TABLE AS old_changes NEW TABLE AS new_changes FOR EACH STATEMENT EXECUTE FUNCTION jobd.forget_undone();
+
 CREATE TRIGGER job_erase AFTER UPDATE OF erased_at ON jobd.job FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION jobd.erase_traces();
 
 CREATE TRIGGER job_inserted AFTER INSERT ON jobd.job REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION jobd.job_inserted();
@@ -3859,11 +3875,6 @@ CREATE POLICY submitter_controls_own ON jobd.job FOR UPDATE TO jobd_submitter US
    FROM jobd.submitter s))));
 
 COMMENT ON POLICY submitter_controls_own ON jobd.job IS '13b8c20b2350ceeb0944fba604c4c6f6';
-
-CREATE POLICY submitter_forgets_own ON jobd.import_ledger FOR DELETE TO jobd_submitter USING ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
-   FROM jobd.submitter s))));
-
-COMMENT ON POLICY submitter_forgets_own ON jobd.import_ledger IS 'c78c9371dbc9b0a94722b16d575c6f6e';
 
 CREATE POLICY submitter_keeps_own ON jobd.blob TO jobd_submitter USING ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
    FROM jobd.submitter s)))) WITH CHECK ((submitted_role_oid = ANY (ARRAY( SELECT s.role_oid
@@ -4171,6 +4182,8 @@ REVOKE ALL ON FUNCTION jobd.find_lost_workers(p_worker_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) TO jobd_worker;
 
+REVOKE ALL ON FUNCTION jobd.forget_undone() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION jobd.gate(p_id uuid, p_after uuid[], p_submitted_role_oid oid, p_serial_key text, p_created_at timestamp with time zone, OUT is_open boolean, OUT failed_id uuid, OUT failed_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.gate(p_id uuid, p_after uuid[], p_submitted_role_oid oid, p_serial_key text, p_created_at timestamp with time zone, OUT is_open boolean, OUT failed_id uuid, OUT failed_status text) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.gate(p_id uuid, p_after uuid[], p_submitted_role_oid oid, p_serial_key text, p_created_at timestamp with time zone, OUT is_open boolean, OUT failed_id uuid, OUT failed_status text) TO jobd_worker;
@@ -4372,9 +4385,9 @@ GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_submitter;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_admin;
 
-GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_submitter;
-GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_worker;
-GRANT SELECT,DELETE ON TABLE jobd.import_ledger TO jobd_admin;
+GRANT SELECT ON TABLE jobd.import_ledger TO jobd_submitter;
+GRANT SELECT ON TABLE jobd.import_ledger TO jobd_worker;
+GRANT SELECT ON TABLE jobd.import_ledger TO jobd_admin;
 
 GRANT SELECT ON TABLE jobd.job_change TO jobd_submitter;
 GRANT SELECT ON TABLE jobd.job_change TO jobd_worker;

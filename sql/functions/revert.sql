@@ -108,17 +108,6 @@ begin
         end if;
     end loop;
 
-    -- The same content may be imported again; so may what later jobs left to this one as unchanged.
-    delete from jobd.import_ledger l
-    using jobd.job j
-    where l.job_id = j.id
-        and (
-            j.id = revert.job_id
-            or md5(j.source) = md5(v_job.source) and j.source is not null
-                and j.source = v_job.source and j.target = v_job.target
-                and j.submitted_role_oid = v_job.submitted_role_oid
-                and j.created_at >= v_job.created_at and (j.options ->> 'changed_only')::boolean
-        );
     return (select count(*) from jobd.job_change c where c.job_id = revert.job_id and c.reverted_at is null);
 end
 $$;

@@ -38,9 +38,8 @@ grant select on
     jobd.job_event, jobd.job_error, jobd.job_error_group, jobd.job_reject, jobd.job_log, jobd.job_file,
     jobd.job_change, jobd.import_ledger
 to jobd_submitter, jobd_worker, jobd_admin;
--- jobd.revert says of each change whether it was undone, and lets content that was undone be imported again.
+-- jobd.revert says of each change whether it was undone.
 grant update (reverted_at, revert_problem) on jobd.job_change to jobd_submitter, jobd_worker, jobd_admin;
-grant delete on jobd.import_ledger to jobd_submitter, jobd_worker, jobd_admin;
 -- Why a job waits (jobd.explain), which statuses and options there are, and, through its policy, which submitters
 -- the caller is: the other policies read jobd.submitter with the caller's rights.
 grant select on jobd.worker, jobd.queue, jobd.transition, jobd.option, jobd.submitter

@@ -40,7 +40,6 @@ begin
             ('job_change', 'jobd_all', 'jobd_worker, jobd_admin', 'all', 'true', 'true'),
             -- Which content a submitter imported already is nobody else's to know.
             ('import_ledger', 'submitter_reads_own', 'jobd_submitter', 'select', c_own, null),
-            ('import_ledger', 'submitter_forgets_own', 'jobd_submitter', 'delete', c_own, null),
             ('import_ledger', 'jobd_all', 'jobd_worker, jobd_admin', 'all', 'true', 'true'),
             -- Bytes to import, kept in the database: the submitter puts them there and may take them away again.
             ('blob', 'submitter_keeps_own', 'jobd_submitter', 'all', c_own, c_own),

@@ -67,7 +67,10 @@ async def test_a_job_fails_after_its_last_retry(database: Database) -> None:
         ({"handler": "bad_sql", "metadata": {"sql": "selekt"}}, "statement_invalid"),
         ({"handler": "bad_result"}, "result_invalid"),
         ({"job_type": "export", "handler": None, "source": "public.written", "target": "/x.csv"}, "not_built"),
-        ({"job_type": "validation", "handler": None, "source": "/x.csv", "target": "public.w"}, "not_built"),
+        (
+            {"job_type": "validation", "handler": None, "source": "/x.csv", "target": "public.w"},
+            "source_forbidden",
+        ),
     ],
 )
 async def test_what_cannot_succeed_fails_at_once(
