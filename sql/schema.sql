@@ -352,7 +352,7 @@ $$;
 
 COMMENT ON FUNCTION jobd.column_hint(p_column text) IS 'What to do instead of setting a column that jobd keeps.';
 
-CREATE FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint DEFAULT NULL::bigint, p_current_file text DEFAULT NULL::text, p_error_row bigint[] DEFAULT '{}'::bigint[], p_error_line bigint[] DEFAULT '{}'::bigint[], p_error_file text[] DEFAULT '{}'::text[], p_error_field text[] DEFAULT '{}'::text[], p_error_type text[] DEFAULT '{}'::text[], p_error_code text[] DEFAULT '{}'::text[], p_error_message text[] DEFAULT '{}'::text[], p_error_sqlstate text[] DEFAULT '{}'::text[], p_error_constraint text[] DEFAULT '{}'::text[], p_error_raw text[] DEFAULT '{}'::text[], p_reject_row bigint[] DEFAULT '{}'::bigint[], p_reject_file text[] DEFAULT '{}'::text[], p_reject_record bytea[] DEFAULT '{}'::bytea[], p_files jsonb DEFAULT NULL::jsonb) RETURNS TABLE(lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint)
+CREATE FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint DEFAULT NULL::bigint, p_current_file text DEFAULT NULL::text, p_error_row bigint[] DEFAULT '{}'::bigint[], p_error_line bigint[] DEFAULT '{}'::bigint[], p_error_file text[] DEFAULT '{}'::text[], p_error_field text[] DEFAULT '{}'::text[], p_error_type text[] DEFAULT '{}'::text[], p_error_code text[] DEFAULT '{}'::text[], p_error_message text[] DEFAULT '{}'::text[], p_error_sqlstate text[] DEFAULT '{}'::text[], p_error_constraint text[] DEFAULT '{}'::text[], p_error_raw text[] DEFAULT '{}'::text[], p_reject_row bigint[] DEFAULT '{}'::bigint[], p_reject_file text[] DEFAULT '{}'::text[], p_reject_record bytea[] DEFAULT '{}'::bytea[], p_files jsonb DEFAULT NULL::jsonb, p_reject_fields text[] DEFAULT '{}'::text[]) RETURNS TABLE(lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     SET lock_timeout TO '3s'
@@ -394,7 +394,9 @@ begin
         );
     end if;
     if cardinality(p_reject_row) > 0 then
-        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
+        perform jobd.record_rejects(
+            p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record, p_reject_fields
+        );
     end if;
 
     if p_files is not null then
@@ -435,7 +437,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) IS 'The last statement of a batch: errors, counters and cursor, fenced by the lease.';
+COMMENT ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) IS 'The last statement of a batch: errors, counters and cursor, fenced by the lease.';
 
 CREATE FUNCTION jobd.cursor_position(p_cursor jsonb) RETURNS bigint[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2127,13 +2129,14 @@ $$;
 
 COMMENT ON FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp with time zone) IS 'Writes down which content was imported.';
 
-CREATE FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[]) RETURNS void
+CREATE FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[], p_fields text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
-    insert into jobd.job_reject (job_id, file, row_number, record, submitted_role_oid)
-    select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), p_submitted_role_oid
-    from unnest(p_row, p_file, p_record) as r (row_number, file, record)
+    insert into jobd.job_reject (job_id, file, row_number, record, fields, submitted_role_oid)
+    select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), r.fields::json,
+        p_submitted_role_oid
+    from unnest(p_row, p_file, p_record, p_fields) as r (row_number, file, record, fields)
     where p_errors_before + cardinality(p_row) <= 100000
         or (coalesce(r.file, ''), r.row_number) in (
             select distinct coalesce(u.file, ''), u.row_number
@@ -2144,7 +2147,7 @@ CREATE FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_e
     on conflict do nothing;
 $$;
 
-COMMENT ON FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[]) IS 'Keeps the refused records of a batch.';
+COMMENT ON FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[], p_fields text[]) IS 'Keeps the refused records of a batch.';
 
 CREATE FUNCTION jobd.refuse_batch(p_job_id uuid, p_lease_token bigint, p_cursor jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -2275,6 +2278,150 @@ end
 $$;
 
 COMMENT ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) IS 'Registers a daemon that has started.';
+
+CREATE FUNCTION jobd.reject_columns(job_id uuid, only_file text DEFAULT NULL::text) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_files_total int;
+    v_names text[];
+    v_are_all_known boolean;
+begin
+    select j.files_total into v_files_total from jobd.job j where j.id = reject_columns.job_id;
+    if not found then
+        raise no_data_found using
+            message = format('job %s does not exist, or is another submitter''s', reject_columns.job_id),
+            hint = 'Jobs that ended long ago are pruned.';
+    end if;
+
+    -- Records of one file have the same columns, so that there are few shapes of many records.
+    with records as (
+        select
+            r.fields is not null as is_known,
+            array(
+                select k.name from json_object_keys(r.fields) with ordinality as k (name, place) order by k.place
+            ) as names,
+            row_number() over (order by r.file, r.row_number) as place
+        from jobd.job_reject r
+        where r.job_id = reject_columns.job_id and (only_file is null or r.file = only_file)
+    ),
+    shapes as (
+        select s.names, min(s.place) as shape, bool_and(s.is_known) as is_known from records s group by s.names
+    ),
+    columns as (
+        select distinct on (c.name) c.name, s.shape, c.place
+        from shapes s, unnest(s.names) with ordinality as c (name, place)
+        order by c.name, s.shape, c.place
+    )
+    select
+        array(select c.name from columns c order by c.shape, c.place),
+        coalesce((select bool_and(s.is_known) from shapes s), true)
+    into v_names, v_are_all_known;
+
+    return array(
+            select c.name from unnest(v_names) with ordinality as c (name, place)
+            where c.name <> all ('{_jobd_code,_jobd_filled,_jobd_record}')
+            order by c.place
+        )
+        || '{_jobd_row,_jobd_line,_jobd_field,_jobd_reason}'::text[]
+        || case when v_files_total > 1 then '{_jobd_file}'::text[] else '{}' end
+        || case when '_jobd_record' = any (v_names) or not v_are_all_known
+            then '{_jobd_code,_jobd_filled,_jobd_record}'::text[] else '{}' end;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) IS 'The columns of a job''s refused records, as rejects_csv writes them.';
+
+CREATE FUNCTION jobd.rejects_csv(job_id uuid, only_file text DEFAULT NULL::text, after_file text DEFAULT NULL::text, after_row bigint DEFAULT NULL::bigint, max_rows integer DEFAULT 1000, delimiter text DEFAULT ','::text, columns text[] DEFAULT NULL::text[]) RETURNS TABLE(file text, row_number bigint, line text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_columns constant text[] := coalesce(
+        rejects_csv.columns, jobd.reject_columns(rejects_csv.job_id, rejects_csv.only_file)
+    );
+    v_delimiter constant text := rejects_csv.delimiter;
+    v_after_file constant text := coalesce(rejects_csv.after_file, rejects_csv.only_file, '');
+begin
+    if not exists (select from jobd.job j where j.id = rejects_csv.job_id) then
+        raise no_data_found using
+            message = format('job %s does not exist, or is another submitter''s', rejects_csv.job_id),
+            hint = 'Jobs that ended long ago are pruned.';
+    end if;
+    if v_delimiter is null or length(v_delimiter) <> 1 or v_delimiter in ('"', E'\r', E'\n') then
+        raise invalid_parameter_value using
+            message = format('delimiter %L is not one character, or is a quote or a line end', v_delimiter),
+            hint = 'Write a comma, a semicolon or a tab.';
+    end if;
+
+    if rejects_csv.after_row is null then
+        return query
+            select '', 0::bigint, string_agg(
+                case when c.name ~ '["\r\n]' or position(v_delimiter in c.name) > 0
+                    then '"' || replace(c.name, '"', '""') || '"' else c.name end,
+                v_delimiter order by c.place
+            ) || E'\n'
+            from unnest(v_columns) with ordinality as c (name, place);
+    end if;
+
+    return query
+        with page as materialized (
+            select r.file, r.row_number, r.fields, r.record
+            from jobd.job_reject r
+            where r.job_id = rejects_csv.job_id
+                and (rejects_csv.only_file is null or r.file = rejects_csv.only_file)
+                and (r.file, r.row_number) > (v_after_file, coalesce(rejects_csv.after_row, -1))
+            order by r.file, r.row_number
+            limit least(greatest(rejects_csv.max_rows, 0), 10000)
+        ),
+        reasons as materialized (
+            select
+                p.file,
+                p.row_number,
+                min(e.line_number)::text as line_number,
+                string_agg(distinct e.field, '; ') as field,
+                string_agg(e.message, '; ' order by e.id) as reason
+            from jobd.job_error e
+            join page p on p.file = coalesce(e.file, '') and p.row_number = e.row_number
+            where e.job_id = rejects_csv.job_id
+            group by p.file, p.row_number
+        )
+        select p.file, p.row_number, l.line || E'\n'
+        from page p
+        left join reasons e on e.file = p.file and e.row_number = p.row_number
+        cross join lateral (
+            select string_agg(
+                -- What was quoted stays so, and else quotes would make a text of a word for null.
+                case when position(v_delimiter in v.value) > 0 and left(v.value, 1) <> '"'
+                    then '"' || v.value || '"' else coalesce(v.value, '') end,
+                v_delimiter order by c.place
+            ) as line
+            from unnest(v_columns) with ordinality as c (name, place)
+            left join (
+                select f.key, f.value from json_each_text(p.fields) as f
+                union all
+                select o.key, case when o.value ~ '["\r\n]' then '"' || replace(o.value, '"', '""') || '"' else o.value end
+                from (
+                    values
+                        ('_jobd_row', p.row_number::text),
+                        ('_jobd_line', e.line_number),
+                        ('_jobd_field', e.field),
+                        ('_jobd_reason', e.reason),
+                        ('_jobd_file', p.file),
+                        -- Kept by a release that did not take records apart.
+                        ('_jobd_record', case when p.fields is null then encode(p.record, 'escape') end)
+                ) as o (key, value)
+                where o.value is not null
+            ) as v on v.key = c.name
+        ) as l
+        order by p.file, p.row_number;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) IS 'A job''s refused records as lines of CSV, to be mended and imported again.';
 
 CREATE FUNCTION jobd.release(job_id uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3541,7 +3688,8 @@ CREATE TABLE jobd.job_reject (
     row_number bigint NOT NULL,
     record bytea NOT NULL,
     submitted_role_oid oid NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    fields json
 );
 
 COMMENT ON TABLE jobd.job_reject IS 'The refused records themselves, so that they can be mended and imported again.';
@@ -4125,9 +4273,9 @@ GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_admin;
 
-REVOKE ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) TO jobd_worker;
-GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb) TO jobd_submitter;
+REVOKE ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) TO jobd_submitter;
 
 REVOKE ALL ON FUNCTION jobd.cursor_position(p_cursor jsonb) FROM PUBLIC;
 
@@ -4273,7 +4421,7 @@ REVOKE ALL ON FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) FROM PUBL
 
 REVOKE ALL ON FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[], p_fields text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.refuse_batch(p_job_id uuid, p_lease_token bigint, p_cursor jsonb) FROM PUBLIC;
 
@@ -4291,6 +4439,16 @@ REVOKE ALL ON FUNCTION jobd.refuse_worker(p_worker_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) TO jobd_worker;
+
+REVOKE ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.release(job_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.release(job_id uuid) TO jobd_admin;

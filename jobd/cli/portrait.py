@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobd.cli.error_groups import groups_table
 from jobd.cli.figures import age, count, duration, moment, rate
 from jobd.cli.ids import abbreviate
 from jobd.cli.progress import Pace, bars
@@ -45,8 +46,9 @@ async def portrait(database: Database, job: Job) -> RenderableType:
     if job.job_type is JobType.VALIDATION and job.result and job.result.get("rows"):
         parts += [Text(), indented(_preview(job.result["rows"]))]
     if job.error_count:
-        groups = await database.fetch("cli_error_groups", job.id)
-        parts += [Text(), indented(_groups(groups))]
+        groups = await database.fetch("cli_error_groups", job.id, None)
+        several_files = (job.files_total or 1) > 1
+        parts += [Text(), indented(groups_table(groups, GROUPS_SHOWN_MAX, several_files=several_files))]
     if job.status is JobStatus.PENDING or job.waiting_reason:
         parts += [Text(), indented(Text(await database.client.explain(job.id)))]
     if steps := list(_next_steps(job, short_id)):
@@ -152,15 +154,6 @@ def _files(files: Sequence[Mapping[str, Any]], job: Job) -> Table:
     total = job.files_total or 0
     if total > len(files):
         rows.add_row(f"and {count(total - len(files))} more", "", "", "", "")
-    return rows
-
-
-def _groups(groups: Sequence[Mapping[str, Any]]) -> Table:
-    rows = table("Refused", "Field", "Reason", "First row", right=("Refused", "First row"))
-    for group in groups[:GROUPS_SHOWN_MAX]:
-        rows.add_row(count(group["count"]), group["field"] or "", group["code"], count(group["first_row"]))
-    if len(groups) > GROUPS_SHOWN_MAX:
-        rows.add_row("", "", f"and {len(groups) - GROUPS_SHOWN_MAX} more reasons", "")
     return rows
 
 

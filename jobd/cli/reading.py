@@ -29,6 +29,8 @@ def reading_lines(detected: Mapping[str, Any] | None) -> Iterator[tuple[str, str
 def _traits(source: Mapping[str, Any]) -> Iterator[str]:
     kind = source.get("format", "")
     yield _FORMATS.get(kind, kind)
+    if source.get("is_mended"):
+        yield "refused records that were mended"
     if source.get("sheet"):
         yield f"sheet {source['sheet']}"
     shape = source.get("shape") or {}

@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from jobd.errors import JobFailed
 from jobd.importing.file_counts import file_counts
+from jobd.model.row_error import STORED_MAX
 from jobd.model.tally import Tally
 from jobd.runner.context import BatchResult
 
@@ -82,8 +83,8 @@ class Batches:
         return None
 
 
-def result_of(batch: RecordBatch, work: Work | None) -> BatchResult:
-    """What is committed with a batch."""
+def result_of(batch: RecordBatch, work: Work | None, errors_before: int) -> BatchResult:
+    """What is committed with a batch, when so many records of the job were refused before it."""
     tally = Tally() if work is None else work.tally + Tally(refused=len(work.refusals))
     return BatchResult(
         tally=tally,
@@ -91,7 +92,7 @@ def result_of(batch: RecordBatch, work: Work | None) -> BatchResult:
         progress=min(99.99, 100 * batch.fraction_read),
         current_file=batch.spans[-1].name if batch.spans else None,
         errors=() if work is None else work.refusals.errors(),
-        rejects=() if work is None else work.refusals.rejects(),
+        rejects=() if work is None else work.refusals.rejects(max(0, STORED_MAX - errors_before)),
         files=file_counts(batch, work),
         read_bytes=batch.bytes_read,
     )

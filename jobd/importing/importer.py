@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.nulls import NullWords
+    from jobd.importing.reject_fields import RejectFields
     from jobd.importing.row_schema import RowSchema
     from jobd.importing.rules import Rules
     from jobd.importing.target import Target
@@ -51,6 +52,7 @@ class Importer:
         rules: Rules,
         words: NullWords,
         forms: FieldForms,
+        rejects: RejectFields,
         schema: RowSchema | None = None,
         dialect: CopyDialect,
         job: Job,
@@ -77,6 +79,7 @@ class Importer:
         self._arranger = Arranger(mapping, rules.needed, words, forms, schema, dialect, str(job.id))
         self._places = forms.places
         self._job = job
+        self._rejects = rejects
         self._time_zone = time_zone
 
     def begin_with(self, *, is_target_empty: bool) -> None:
@@ -102,7 +105,7 @@ class Importer:
 
         Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
         """
-        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._places)
+        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._rejects, self._places)
         work = Work(connection, self.plan, arranged, refusals, self._job.id, self._job.lease_token)
         try:
             if self._time_zone is not None:

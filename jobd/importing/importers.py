@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from jobd.errors import TargetError
 from jobd.importing.field_forms import field_forms
 from jobd.importing.importer import Importer
-from jobd.importing.mapping import is_own, map_fields
+from jobd.importing.mapping import map_fields
 from jobd.importing.names import TargetNames, normal
 from jobd.importing.nulls import null_words
+from jobd.importing.reject_fields import RejectFields
 from jobd.importing.row_schema import RowSchema
 from jobd.importing.rules import rules_of
 from jobd.model.options import Blank
+from jobd.model.own_columns import is_own
 
 if TYPE_CHECKING:
     from jobd.importing.mapping import FieldMapping
@@ -82,12 +84,14 @@ class Importers:
         mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
         rules = rules_of(self._options, mapping, self.target)
         _require_privileges(self.target, mapping, rules)
+        forms = field_forms(self._options, mapping, is_json=layout.quotes_texts)
         importer = Importer(
             self.target,
             mapping,
             rules=rules,
             words=null_words(self._options, mapping, is_json=layout.quotes_texts),
-            forms=field_forms(self._options, mapping, is_json=layout.quotes_texts),
+            forms=forms,
+            rejects=RejectFields(layout, mapping, self._options, forms),
             schema=self._schema(mapping, layout),
             dialect=layout.dialect,
             job=self._job,

@@ -13,6 +13,7 @@ import orjson
 from jobd.errors import OptionError, TargetError
 from jobd.importing.names import TargetNames, listed, normal
 from jobd.importing.provenance import origin_columns
+from jobd.model.own_columns import OWN_PREFIX, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from jobd.importing.prefix import Origin
     from jobd.importing.target import Target, TargetColumn
     from jobd.model.options import ImportOptions
-
-OWN_PREFIX = "_jobd_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +141,6 @@ def _by_name(header: Sequence[str], target: Target, options: ImportOptions) -> l
     _require_single_source(fields, header)
     _require_sources(fields, header, target, options)
     return fields
-
-
-def is_own(name: str) -> bool:
-    """Whether a field is one that jobd adds to refused records: every import passes over it."""
-    return normal(name).startswith(OWN_PREFIX)
 
 
 def _require_different(header: Sequence[str], columns: TargetNames) -> None:

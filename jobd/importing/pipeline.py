@@ -247,7 +247,7 @@ class Import:
                 cut = self._judge.judge(work.refusals.places(), batch.record_count)
                 if cut is not None and cut.record_count < batch.record_count:
                     raise _CutShort(cut)
-            result = result_of(batch, work)
+            result = result_of(batch, work, self._judge.error_count)
             done[:] = [(work, cut, result.tally)]
             return result
 

@@ -9,7 +9,14 @@ import numpy as np
 
 from jobd.errors import TargetChanged
 from jobd.importing.codes import classify
-from jobd.model.row_error import RAW_DATA_CHARACTERS_MAX, REJECT_BYTES_MAX, ErrorType, RejectedRecord, RowError
+from jobd.model.row_error import (
+    RAW_DATA_CHARACTERS_MAX,
+    REJECT_BYTES_MAX,
+    STORED_MAX,
+    ErrorType,
+    RejectedRecord,
+    RowError,
+)
 from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from jobd.importing.arrange import ArrangedBatch
     from jobd.importing.mapping import FieldMapping
     from jobd.importing.objections import Objection
+    from jobd.importing.reject_fields import RejectFields
     from jobd.importing.target import Target
 
 T = TypeVar("T")
@@ -27,11 +35,17 @@ class Refusals:
     """The refused records of one batch, by their number in it."""
 
     def __init__(
-        self, target: Target, mapping: FieldMapping, arranged: ArrangedBatch, rewritten: Collection[int] = ()
+        self,
+        target: Target,
+        mapping: FieldMapping,
+        arranged: ArrangedBatch,
+        fields: RejectFields,
+        rewritten: Collection[int] = (),
     ) -> None:
         self._target = target
         self._mapping = mapping
         self._arranged = arranged
+        self._fields = fields
         self._first_field = len(mapping.columns) - len(mapping.fields)
         # Columns whose fields PostgreSQL may have been shown written otherwise than in the file.
         self._rewritten = frozenset(place + self._first_field for place in rewritten)
@@ -281,18 +295,28 @@ class Refusals:
             raw_data=text[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
         )
 
-    def rejects(self) -> list[RejectedRecord]:
-        """The records themselves, by row."""
+    def rejects(self, room: int = STORED_MAX) -> list[RejectedRecord]:
+        """The first of the records themselves, by file and row."""
         batch = self._arranged.original
-        found = [
-            RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], batch.file_of_refused(index))
-            for index, record in enumerate(batch.refused)
-        ]
         # Lists, since an element of an array costs as much as all the rest.
         rows = batch.rows.tolist() if self._errors else []
-        found += [
-            RejectedRecord(rows[number], batch.raw_record(number)[:REJECT_BYTES_MAX], batch.file_of(number))
-            for number in self._errors
-        ]
-        found.sort(key=itemgetter(0))
-        return self._by_file(found, lambda reject: reject.file)
+        found = [(record.row_number, index, True) for index, record in enumerate(batch.refused)]
+        found += [(rows[number], number, False) for number in self._errors]
+        found.sort()
+        if len(batch.spans) > 1:
+            places = {span.name: place for place, span in enumerate(batch.spans)}
+            found.sort(key=lambda each: places[self._file_of(each[1], is_of_reader=each[2])])
+        return [self._reject(index, is_of_reader=is_of_reader) for _, index, is_of_reader in found[:room]]
+
+    def _file_of(self, index: int, *, is_of_reader: bool) -> str:
+        batch = self._arranged.original
+        return batch.file_of_refused(index) if is_of_reader else batch.file_of(index)
+
+    def _reject(self, index: int, *, is_of_reader: bool) -> RejectedRecord:
+        batch, file = self._arranged.original, self._file_of(index, is_of_reader=is_of_reader)
+        if is_of_reader:
+            record = batch.refused[index]
+            fields = self._fields.of_refused(batch, record)
+            return RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], file, fields)
+        raw, fields = batch.raw_record(index), self._fields.of(batch, index)
+        return RejectedRecord(int(batch.rows[index]), raw[:REJECT_BYTES_MAX], file, fields)

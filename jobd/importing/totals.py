@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
 import asyncpg
 from anyio import to_thread
 
@@ -121,7 +122,7 @@ class Totals:
     async def _in_thread(self, work: partial[T]) -> T:
         try:
             return await to_thread.run_sync(work)
-        except BaseException:
+        except anyio.get_cancelled_exc_class():
             self._is_cancelled.set()
             raise
 

@@ -39,8 +39,12 @@ class RowError(NamedTuple):
 
 
 class RejectedRecord(NamedTuple):
-    """The refused record itself, as its bytes stood in the file, so that it can be mended and imported."""
+    """The refused record itself, as its bytes stood in the file, so that it can be mended and imported.
+
+    ``fields``: the same by its columns, a JSON object of values as CSV has them.
+    """
 
     row_number: int
     record: bytes
     file: str | None = None
+    fields: str | None = None

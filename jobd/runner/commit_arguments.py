@@ -29,7 +29,7 @@ def commit_arguments(held: HeldJob, result: BatchResult, error_count: int) -> li
     rows, lines, types, codes, messages, fields, files, sqlstates, constraints, raws = (
         zip(*errors, strict=True) if errors else ((),) * 10
     )
-    reject_rows, records_, reject_files = zip(*rejects, strict=True) if rejects else ((),) * 3
+    reject_rows, records_, reject_files, reject_fields = zip(*rejects, strict=True) if rejects else ((),) * 4
     return [
         held.job.id,
         held.lease_token,
@@ -56,6 +56,7 @@ def commit_arguments(held: HeldJob, result: BatchResult, error_count: int) -> li
         _of_all(reject_files),
         records_,
         orjson.dumps(result.files).decode() if result.files else None,
+        reject_fields,
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobd.errors import SourceChanged, SourceError
@@ -10,6 +11,7 @@ from jobd.sources.formats import detect
 from jobd.sources.formats.csv_open import open_csv, reopen_csv
 from jobd.sources.formats.encodings import POSTGRES_NAMES
 from jobd.sources.formats.json_open import open_json, open_json_lines, reopen_json, reopen_json_lines
+from jobd.sources.formats.mended import MendedFormat, is_mended, options_of_mended, own_options
 from jobd.sources.formats.probe import Probe
 from jobd.sources.formats.text_open import needs_utf8, open_text, reopen_text
 from jobd.sources.formats.transcode import TranscodedStream
@@ -66,6 +68,7 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
     sample = _sample(raw, detect.SAMPLE_BYTES)
     if not sample:
         raise SourceError(f"{file.name} is empty (0 bytes when unpacked)", code="source_empty")
+    options = options_of_mended(sample, options) or options
     encoding = detect.detect_encoding(sample, file.name, options)
     probe = _probe(file, raw, sample, encoding, is_transcoded=encoding.codec not in POSTGRES_NAMES)
     kind = detect.detect_format(probe.text, file.name, options)
@@ -90,12 +93,23 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
 
 
 def _sheet(file: SourceFile, options: ReadOptions) -> Source:
-    """A sheet of a workbook, whose text has neither an encoding nor a dialect to be guessed."""
+    """A sheet of a workbook."""
+    if options.header is not True or options.skip_rows:
+        # Whether these are meant for it, its own header says.
+        with suppress(SourceError):
+            found = _read_sheet(file, own_options(options))
+            if is_mended(found.header):
+                return found
+    return _read_sheet(file, options)
+
+
+def _read_sheet(file: SourceFile, options: ReadOptions) -> Source:
+    """A sheet as the options have it; its text has neither an encoding nor a dialect to be guessed."""
     stream, details = open_workbook(file, options)
     sample = _sample(stream, detect.SAMPLE_BYTES)
     is_whole = len(sample) < detect.SAMPLE_BYTES
     probe = Probe(name=file.name, stream=stream, text=sample, is_whole=is_whole, bom_bytes=0, codec="utf-8")
-    records = open_sheet(probe, options)
+    records = _perhaps_mended(open_sheet(probe, options))
     return Source(
         file,
         stream,
@@ -114,6 +128,8 @@ def _sheet(file: SourceFile, options: ReadOptions) -> Source:
 
 def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptions) -> Source:
     """The source read in the way that was decided at the first start."""
+    if detected.get("is_mended"):
+        options = own_options(options)
     codec = detected["encoding"]
     compression = WORKBOOK if detected["compression"] == WORKBOOK else detect_compression(file)
     if compression == WORKBOOK:
@@ -130,19 +146,23 @@ def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptio
     return Source(file, stream, _reopen_format(detected, file.name, options, codec), dict(detected))
 
 
+def _perhaps_mended(records: Format) -> Format:
+    return MendedFormat(lines=records) if is_mended(records.header) else records
+
+
 def _open_format(kind: str, probe: Probe, options: ReadOptions) -> Format:
     if kind == "csv":
-        return open_csv(probe, options)
+        return _perhaps_mended(open_csv(probe, options))
     if kind == "text":
         return open_text(probe, options)
     return open_json(probe, options) if kind == "json" else open_json_lines(probe, options)
 
 
 def _reopen_format(detected: Mapping[str, Any], name: str, options: ReadOptions, codec: str) -> Format:
-    if detected["format"] == "csv":
-        return reopen_csv(detected, options, codec)
-    if detected["format"] == "xlsx":
-        return reopen_sheet(detected, options)
+    if detected["format"] in {"csv", "xlsx"}:
+        is_sheet = detected["format"] == "xlsx"
+        lines = reopen_sheet(detected, options) if is_sheet else reopen_csv(detected, options, codec)
+        return MendedFormat(lines=lines) if detected.get("is_mended") else lines
     if detected["format"] == "text":
         return reopen_text(detected, options, codec)
     if detected["format"] == "json":

@@ -60,7 +60,8 @@ class FieldValue(NamedTuple):
 class RefusedRecord:
     """A record that the reader could not take. ``raw`` is its bytes in the file, cut at ``RAW_BYTES_MAX``.
 
-    Its row number becomes known last, when its batch is put together.
+    Its row number becomes known last, when its batch is put together. ``values``: those of its columns, where the
+    reader knows more of them than ``raw`` says.
     """
 
     row_number: int
@@ -70,6 +71,7 @@ class RefusedRecord:
     raw: bytes
     field: str | None = None
     error_type: str = "parse"
+    values: Sequence[FieldValue] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

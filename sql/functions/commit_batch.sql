@@ -31,7 +31,8 @@ create or replace function jobd.commit_batch(
     p_reject_row bigint[] default '{}',
     p_reject_file text[] default '{}',
     p_reject_record bytea[] default '{}',
-    p_files jsonb default null  -- see jobd.record_files
+    p_files jsonb default null,  -- see jobd.record_files
+    p_reject_fields text[] default '{}'
 )
 returns table (
     lease_token bigint, cancel_requested boolean, pause_requested boolean, error_count bigint, processed_rows bigint
@@ -78,7 +79,9 @@ begin
         );
     end if;
     if cardinality(p_reject_row) > 0 then
-        perform jobd.record_rejects(p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record);
+        perform jobd.record_rejects(
+            p_job_id, v_owner, v_errors, p_reject_row, v_reject_file, p_reject_record, p_reject_fields
+        );
     end if;
 
     if p_files is not null then

@@ -59,12 +59,27 @@ where id = any ($1::uuid[])
 order by created_at, id;
 
 -- name: cli_error_groups
--- How many records were refused for which reason, exactly.
-select file, field, code, sum(count)::bigint as count, min(first_row) as first_row
+-- How many records were refused for which reason, exactly: those of one file, or of all together. Where these are
+-- several, a row's number says nothing.
+select
+    field,
+    code,
+    sum(count)::bigint as count,
+    count(distinct file) as files,
+    case when count(distinct file) <= 1 then min(first_row) end as first_row,
+    min(file) as first_file
+from jobd.job_error_group
+where job_id = $1 and ($2::text is null or file = $2)
+group by field, code
+order by 3 desc, field, code;
+
+-- name: cli_error_groups_by_file
+-- The same for each file by itself, the worst first.
+select file, field, code, count, first_row, count(*) over () as total
 from jobd.job_error_group
 where job_id = $1
-group by file, field, code
-order by 4 desc, file, field, code;
+order by count desc, file, field, code
+limit $2;
 
 -- name: cli_files
 -- The files of a job, those first that went wrong or are being read.
@@ -75,10 +90,10 @@ order by array_position(array['failed', 'running'], status) nulls last, (error_c
 limit $2;
 
 -- name: cli_errors
--- A page of a job's row errors.
+-- A page of a job's row errors, of one file or of all.
 select id, row_number, line_number, file, field, error_type, code, message, sqlstate, constraint_name, raw_data, created_at
 from jobd.job_error
-where job_id = $1 and id > $2
+where job_id = $1 and id > $2 and ($4::text is null or file = $4)
 order by id
 limit $3;
 
@@ -86,27 +101,28 @@ limit $3;
 -- The row errors in the form that applications get them in.
 select jobd.job_errors_json($1)::text as errors;
 
--- name: cli_rejects
--- A page of the refused records themselves, each with everything that is wrong with it.
+-- name: cli_error_files
+-- The files whose name is, or ends with, what was given, among those with refused records.
+select distinct file
+from jobd.job_error_group
+where job_id = $1 and (file = $2 or right(file, length($2) + 1) = '/' || $2)
+order by file
+limit 3;
+
+-- name: cli_reject_columns
+-- The columns of the refused records, and whether their files have different ones.
 select
-    reject.file,
-    reject.row_number,
-    reject.record,
-    min(error.line_number) as line_number,
-    string_agg(distinct error.field, '; ') as field,
-    string_agg(error.message, '; ' order by error.id) as reason,
-    coalesce(bool_or(error.error_type = 'parse'), false) as is_unread
-from (
-    select file, row_number, record
-    from jobd.job_reject
-    where job_id = $1 and (file, row_number) > ($2, $3)
-    order by file, row_number
-    limit $4
-) as reject
-left join jobd.job_error as error
-    on error.job_id = $1 and coalesce(error.file, '') = reject.file and error.row_number = reject.row_number
-group by reject.file, reject.row_number, reject.record
-order by reject.file, reject.row_number;
+    jobd.reject_columns($1, $2) as columns,
+    (
+        select count(distinct array(select k from json_object_keys(r.fields) as k where k not like '\_jobd\_%'))
+        from jobd.job_reject as r
+        where r.job_id = $1 and ($2::text is null or r.file = $2)
+    ) > 1 as are_different;
+
+-- name: cli_rejects
+-- A page of the refused records as lines of CSV.
+select file, row_number, line
+from jobd.rejects_csv($1, $2, $3, $4, $5, $6, $7);
 
 -- name: cli_timeline
 -- What happened to a job and what its worker had to say, in the order of time.

@@ -155,7 +155,7 @@ from jobd.commit_batch(
     $12::bigint[], $13::bigint[], $14::pg_catalog.text[], $15::pg_catalog.text[], $16::pg_catalog.text[],
     $17::pg_catalog.text[], $18::pg_catalog.text[], $19::pg_catalog.text[], $20::pg_catalog.text[],
     $21::pg_catalog.text[],
-    $22::bigint[], $23::pg_catalog.text[], $24::pg_catalog.bytea[], $25::pg_catalog.jsonb
+    $22::bigint[], $23::pg_catalog.text[], $24::pg_catalog.bytea[], $25::pg_catalog.jsonb, $26::pg_catalog.text[]
 );
 
 -- name: session_prepare

@@ -20,7 +20,7 @@ GROUPS = ("jobd_submitter", "jobd_worker", "jobd_monitor", "jobd_admin")
 # What each group may call; everything else is called by jobd's own functions only.
 CONTROL = {
     "submit", "cancel", "pause", "resume", "retry", "set_priority", "erase", "revert", "explain",
-    "job_errors_json", "cancel_batch", "pause_batch", "resume_batch",
+    "job_errors_json", "reject_columns", "rejects_csv", "cancel_batch", "pause_batch", "resume_batch",
 }  # fmt: skip
 PARTS = {
     "uuid7", "submitting_role", "gate", "refuse_value", "refuse_taken_key", "nearest", "column_hint", "lock_job",

@@ -64,6 +64,8 @@ class SimulatedWorker:
         progress: float = 50,
         errors: Sequence[dict[str, Any]] = (),
         rejects: Sequence[tuple[int, bytes]] = (),
+        fields: Sequence[dict[str, str]] = (),
+        file: str | None = None,
     ) -> None:
         """One batch; as many records are refused as there are rejects."""
         self.rows[job_id] += added + updated + len(rejects)
@@ -71,7 +73,7 @@ class SimulatedWorker:
         await self.database.fetch(
             "select * from jobd.commit_batch("
             "$1, $2, $3, $4, 0, 0, $5, $6, $7, null, null,"
-            " $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            " $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, p_reject_fields => $21)",
             job_id,
             self.tokens[job_id],
             added,
@@ -81,8 +83,9 @@ class SimulatedWorker:
             float(progress),
             *columns,
             [row for row, _ in rejects],
-            [None for _ in rejects],
+            [file for _ in rejects],
             [record for _, record in rejects],
+            [json.dumps(each) for each in fields],
         )
 
     async def finish(

@@ -46,6 +46,12 @@ class BooleanForm:
             raise Unreadable(f"{shown(text)} is none of the words for true and false: {self._wanted}")
         return word
 
+    def written(self, value: str) -> str:
+        """JSON's true or false as it stands in a file that is written in this form; anything else as it is."""
+        if self._words.get(value) == value:
+            return value
+        return min((word for word, meaning in self._words.items() if meaning == value), default=value)
+
 
 def _fold(word: str) -> str:
     return unicodedata.normalize("NFC", word.strip()).casefold()

@@ -32,6 +32,7 @@ class NumberForm:
         if decimal in _like(thousands or ""):
             raise OptionError(f"options decimal and thousands must differ; both are {decimal!r}")
         self._is_json = is_json
+        self._decimal = decimal
         self._pattern = _pattern(decimal, thousands)
         self._decimal = decimal
         self._signs = tuple(_like(thousands or ""))
@@ -54,6 +55,10 @@ class NumberForm:
             plain = plain.replace(sign, "")
         plain = plain.replace(self._decimal, ".")
         return None if plain == text else plain
+
+    def written(self, number: str) -> str:
+        """A number of JSON as it stands in a file that is written in this form."""
+        return number.replace(".", self._decimal)
 
 
 def _like(sign: str) -> str:

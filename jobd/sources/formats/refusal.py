@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from jobd.sources.options import RAW_BYTES_MAX
 from jobd.sources.records import RefusedRecord
+
+_CODE = re.compile("[a-z][a-z_]{0,62}")
+_NOT_MENDED = "is not mended yet"
 
 
 def ragged(fields: int, columns: int) -> tuple[str, str]:
@@ -83,6 +88,15 @@ def nested_too_deeply(limit: int) -> tuple[str, str]:
 def unknown_field(name: str) -> tuple[str, str]:
     """A key that is no column."""
     return "unknown_field", f"has the key {name!r}, which is none of the columns"
+
+
+def not_mended(code: str | None, reason: str | None) -> tuple[str, str]:
+    """A line of refused records that was left as it was, with the code and the reason of then."""
+    known = code if code and _CODE.fullmatch(code) else "not_mended"
+    if reason and reason.startswith(_NOT_MENDED):
+        return known, reason
+    because = f" ({reason})" if reason else ""
+    return known, f"{_NOT_MENDED}{because}: fill its columns, or empty _jobd_record if they are right"
 
 
 def too_many_keys(limit: int) -> tuple[str, str]:

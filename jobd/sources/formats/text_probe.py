@@ -34,7 +34,7 @@ def likely_codec(sample: bytes) -> str:
     wide = _wide(sample)
     if wide is not None:
         return wide
-    if _is_beginning_of(sample, "utf-8"):
+    if is_beginning_of(sample, "utf-8"):
         return "utf-8"
     good = len(_UTF8_BEYOND_ASCII.findall(sample))
     rest = _UTF8_BEYOND_ASCII.sub(b"", sample)
@@ -60,17 +60,17 @@ def _wide(sample: bytes) -> str | None:
         return None
     if nuls * 2 >= len(sample):
         for codec in ("utf-32-le", "utf-32-be"):
-            if len(sample) >= 4 and _is_beginning_of(sample, codec, controls_max=0.05):
+            if len(sample) >= 4 and is_beginning_of(sample, codec, controls_max=0.05):
                 return codec
     units = max(1, len(sample) // 2)
     at_even, at_odd = sample[0::2].count(0), sample[1::2].count(0)
     for codec, here, other in (("utf-16-le", at_odd, at_even), ("utf-16-be", at_even, at_odd)):
-        if here >= 0.05 * units and other * 20 <= here and _is_beginning_of(sample, codec, controls_max=0.05):
+        if here >= 0.05 * units and other * 20 <= here and is_beginning_of(sample, codec, controls_max=0.05):
             return codec
     return None
 
 
-def _is_beginning_of(sample: bytes, codec: str, controls_max: float = 1.0) -> bool:
+def is_beginning_of(sample: bytes, codec: str, controls_max: float = 1.0) -> bool:
     """Whether it decodes, and at most this share of it are characters that no text is made of."""
     try:
         text = codecs.getincrementaldecoder(codec)().decode(sample)

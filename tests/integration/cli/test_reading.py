@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +31,10 @@ async def refuse_two(worker: SimulatedWorker, job: Job) -> None:
             refusal(5, "too_few_fields", error_type="parse", raw_data="5"),
         ],
         rejects=[(3, b"3,BQN\n"), (5, b"5\n")],
+        fields=[
+            {"id": "3", "dest": "BQN"},
+            {"id": "5", "dest": "", "_jobd_code": "too_few_fields", "_jobd_filled": "1", "_jobd_record": '"5"'},
+        ],
     )
 
 
@@ -167,41 +169,6 @@ async def test_errors_as_json_are_the_objects_of_the_contract(
     assert (first["row"], first["field"], first["raw_data"]) == (3, "dest", "BQN")
     assert (second["row"], second["error_type"]) == (5, "parse")
     assert (await jobd("errors", running.id, "--format", "json")).stdout.count('"row"') == 2
-
-
-async def test_errors_as_csv_are_the_refused_records_in_their_own_columns(
-    jobd: Jobd, running: Job, worker: SimulatedWorker
-) -> None:
-    await refuse_two(worker, running)
-    text = (await jobd("errors", running.id, "--format", "csv")).stdout
-    assert list(csv.reader(io.StringIO(text))) == [
-        ["id", "dest", "_jobd_row", "_jobd_line", "_jobd_field", "_jobd_reason"],
-        ["3", "BQN", "3", "4", "dest", '"BQN" is not in airports'],
-        ["5", "", "5", "6", "", "row 5 is not good enough"],
-    ]
-
-
-async def test_a_record_with_two_errors_is_one_line_of_csv(
-    jobd: Jobd, running: Job, worker: SimulatedWorker
-) -> None:
-    await worker.begin(running.id, CSV)
-    errors = [refusal(1, field="id", message="a"), refusal(1, field="dest", message="b")]
-    await worker.commit(running.id, errors=errors, rejects=[(1, b"x,y\n")])
-    lines = (await jobd("errors", running.id, "-f", "csv")).stdout.splitlines()
-    assert lines[1:] == ["x,y,1,2,dest; id,a; b"]
-
-
-async def test_several_files_are_told_apart_and_what_was_not_kept_is_counted(
-    jobd: Jobd, running: Job, worker: SimulatedWorker, database: Database
-) -> None:
-    errors = [refusal(1, file="a.csv", raw_data=" "), refusal(1, file="b.csv", raw_data=None)]
-    await worker.commit(running.id, errors=errors, rejects=[(1, b"x"), (2, b"y")])
-    await database.execute("set role jobd_owner; update jobd.job set errors_not_stored = 7")
-    text = (await jobd("errors", running.id)).stdout
-    assert "a.csv" in text
-    assert "b.csv" in text
-    assert "(empty)" in text
-    assert "7 more were counted but not kept" in text
 
 
 async def test_a_job_with_a_past_shows_it(

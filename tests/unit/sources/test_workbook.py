@@ -362,3 +362,14 @@ def _damaged(content: bytes, chance: random.Random) -> bytes:
             damaged[at:at] = chance.choice([b'"', b"<", b"9999999", b"A", b"-1", b"&#0;", b"\xff"])
         damaged = damaged or bytearray(b"x")
     return bytes(damaged)
+
+
+def test_a_mended_sheet_is_opened_again_as_at_its_first_start(tmp_path: Path) -> None:
+    path = tmp_path / "mended.xlsx"
+    path.write_bytes(xlsx({"s": [["id", "_jobd_row", "_jobd_line"], [1, 2, 3]]}))
+    options = ReadOptions(header=2, skip_rows=3)  # of the file whose records they were
+    with open_source(str(path), roots=[tmp_path], options=options) as first:
+        detected = dict(first.detected)
+    with open_source(str(path), roots=[tmp_path], options=options, detected=detected) as again:
+        assert again.header == ["id", "_jobd_row", "_jobd_line"]
+        assert sum(batch.record_count for batch in again.batches(None, max_rows=9, max_bytes=1 << 20)) == 1

@@ -1,0 +1,171 @@
+"""Refused records by their columns, each value written as CSV has it: what people mend and import again.
+
+A value keeps its quotes, or their lack, wherever these mean something: of CSV all of them, as an unquoted value
+may be a word for null; of other formats those of an empty text. What a format other than CSV has by itself (a
+null, a bare number, a string that is JSON) is written so that it is read the same from CSV under the same options.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from jobd.importing.forms.booleans import BooleanForm
+from jobd.importing.forms.json_text import json_string
+from jobd.importing.forms.numbers import NumberForm
+from jobd.importing.stated import stated_by_field
+from jobd.model.own_columns import CODE, FILLED, RECORD, is_own
+from jobd.model.row_error import REJECT_BYTES_MAX
+from jobd.sources.formats.csv_fields import divided
+from jobd.sources.records import REST, FieldValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobd.importing.forms.form import Form
+    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.values import FieldForms
+    from jobd.model.options import ImportOptions
+    from jobd.sources.records import Layout, RecordBatch, RefusedRecord
+
+NOT_MENDED = "not_mended"
+_NEEDS_QUOTES = re.compile('["\r\n]')
+_RAGGED = frozenset({"too_few_fields", "too_many_fields"})
+_NO_TEXT = re.compile("[\0\N{REPLACEMENT CHARACTER}]")
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A field's place in the record, its name, its words for null, and the form that its values are read in."""
+
+    position: int
+    name: str
+    words: tuple[str, ...] = ("",)
+    is_trimmed: bool = False
+    form: Form | None = None
+
+    @property
+    def null(self) -> str:
+        """How a null is written without quotes."""
+        return "" if "" in self.words else self.words[0]
+
+    def is_null(self, text: str) -> bool:
+        """Whether a text is a word for null."""
+        return text in self.words or (self.is_trimmed and text.strip() in self.words)
+
+
+class RejectFields:
+    """Writes the refused records of one layout as JSON objects: the name of each column, and its value."""
+
+    def __init__(self, layout: Layout, mapping: FieldMapping, options: ImportOptions, forms: FieldForms) -> None:
+        self._is_csv = not layout.quotes_texts
+        self._codec = layout.dialect.codec
+        self._width = layout.column_count
+        self._columns = _columns(layout, mapping, options, forms)
+
+    def of(self, batch: RecordBatch, number: int) -> str:
+        """A record that the reader took."""
+        raw = batch.raw_record(number)
+        if len(raw) > REJECT_BYTES_MAX:
+            return self._unread(raw[:REJECT_BYTES_MAX], NOT_MENDED, None)
+        return _object(self._values(batch.fields(number)))
+
+    def of_refused(self, batch: RecordBatch, record: RefusedRecord) -> str:
+        """A record that the reader could not take: as far as it can be made out, and whole behind that."""
+        values: Sequence[FieldValue | None] | None = record.values
+        if values is None and not self._is_csv and record.raw[:1] == b"{":
+            values = self._members(record.raw)
+        elif values is None and (self._is_csv or record.code in _RAGGED):
+            values = divided(record.raw, batch.dialect)
+        return self._unread(record.raw[:REJECT_BYTES_MAX], record.code, values)
+
+    def _unread(self, raw: bytes, code: str, values: Sequence[FieldValue | None] | None) -> str:
+        text = raw.decode(self._codec, "backslashreplace").replace("\0", r"\x00")
+        written = self._values([each if each and _is_text(each) else None for each in values or ()])
+        filled = sum(value not in {"", '""'} for value in written.values())
+        return _object(written | {CODE: code, FILLED: str(filled), RECORD: _quoted(text)})
+
+    def _members(self, raw: bytes) -> list[FieldValue | None] | None:
+        """The values of a JSON object, in the order of the columns, as far as they are text."""
+        try:
+            members = _MEMBERS.decode(raw.decode("utf-8", "replace"))
+            values: list[FieldValue | None] = [None] * self._width
+            for column in self._columns:
+                values[column.position] = _member(bytes(members.get(column.name, b"null")))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return values
+
+    def _values(self, fields: Sequence[FieldValue | None]) -> dict[str, str]:
+        """Each column's value; of one that is not known, a null."""
+        write = _as_csv if self._is_csv else _from_other
+        written = {}
+        for column in self._columns:
+            field = fields[column.position] if column.position < len(fields) else None
+            written[column.name] = column.null if field is None else write(field, column)
+        return written
+
+
+def _columns(
+    layout: Layout, mapping: FieldMapping, options: ImportOptions, forms: FieldForms
+) -> tuple[_Column, ...]:
+    words = stated_by_field("null_values", options.null_values, mapping, options)
+    trim = stated_by_field("trim", options.trim, mapping, options)
+    form_of = {each.place: each.form for each in forms.after}
+    place_of = {each.position: place for place, each in enumerate(mapping.fields)}
+    columns = []
+    for position in range(layout.column_count):
+        place = place_of.get(position)
+        name = layout.header[position] if layout.header else f"column_{position + 1}"
+        if place is not None and (not layout.header or name == REST):
+            name = mapping.fields[place].column.name
+        if is_own(name):
+            continue
+        if place is None:
+            columns.append(_Column(position, name))
+        else:
+            stated = words.at(place) or ("",)
+            columns.append(_Column(position, name, stated, bool(trim.at(place)), form_of.get(place)))
+    return tuple(columns)
+
+
+def _is_text(field: FieldValue) -> bool:
+    """Whether all of a value could be read; a part of it would be taken for the whole."""
+    return not _NO_TEXT.search(field.text)
+
+
+def _member(raw: bytes) -> FieldValue:
+    if raw[:1] == b'"':
+        return FieldValue(str(msgspec.json.decode(raw)), was_quoted=True)
+    return FieldValue("" if raw == b"null" else raw.decode(), was_quoted=raw[:1] in {b"{", b"["})
+
+
+def _as_csv(field: FieldValue, _column: _Column) -> str:
+    return _quoted(field.text) if field.was_quoted or _NEEDS_QUOTES.search(field.text) else field.text
+
+
+def _from_other(field: FieldValue, column: _Column) -> str:
+    text, was_quoted = field
+    if not text and not was_quoted:
+        return column.null
+    if text and column.is_null(text):
+        return _quoted(text) if _NEEDS_QUOTES.search(text) else text
+    if column.form is json_string:
+        text = json_string(text, was_quoted) or text
+    elif isinstance(column.form, NumberForm | BooleanForm) and not was_quoted:
+        text = column.form.written(text)
+    # A text of blanks is none that is null, also where blanks are cut.
+    return _quoted(text) if not text.strip() or _NEEDS_QUOTES.search(text) else text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _object(values: dict[str, str]) -> str:
+    return orjson.dumps(values).decode()
