@@ -57,8 +57,9 @@ class Arranger:
         ready, objections = self._values.read(worded, rule)
         if self._schema is not None:
             self._schema.judge(ready, rule, batch, objections)
+        # Where this batch had to be rewritten, its word for null is another one than all others'.
         constants = self._constants
-        if self._rule is None:
+        if rule != self._rule:
             constants = constants_prefix(self.mapping, batch.dialect, rule.word)
         prefix = Prefix(mapping=self.mapping, constants=constants, job_id=self._job_id, batch=batch)
         nulls = np.zeros(len(ready), np.bool_)

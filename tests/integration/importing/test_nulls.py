@@ -123,3 +123,14 @@ async def test_a_word_for_null_may_be_a_number(connection: asyncpg.Connection, t
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+async def test_a_constant_of_null_is_null_whatever_the_words(
+    connection: asyncpg.Connection, tmp_path: Path, size: int
+) -> None:
+    await connection.execute("create table t (id int primary key, name text, n int, note text)")
+    lines = ['1,a,""', "2,b,NA"]  # the first has its batch rewritten
+    options = {"null_values": ["NA"], "constants": {"note": None}, "batch_size": size}
+    assert (await _import(connection, tmp_path, lines, options)).counts == (2, 0, 0, 0, 0)
+    assert await _rows(connection) == [("a", None, None), ("b", None, None)]
