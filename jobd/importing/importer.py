@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from jobd.db.queries import query
-from jobd.importing.alone_statements import AloneStatements
-from jobd.importing.arrange import Arranger
-from jobd.importing.change_statements import ChangeStatements
-from jobd.importing.changes import begin_changes, record_changes
 from jobd.importing.codes import as_failure
-from jobd.importing.course import Course
-from jobd.importing.direct import TakeStagedWay, bring_in_directly
-from jobd.importing.prefix import Origin
+from jobd.importing.fields.arrange import Arranger
+from jobd.importing.fields.prefix import Origin
 from jobd.importing.refusals import Refusals
-from jobd.importing.row_statements import RowStatements
-from jobd.importing.staged import bring_in_staged
-from jobd.importing.statements import Statements
 from jobd.importing.target import require_unchanged, signature_of
 from jobd.importing.time_zone import set_time_zone
-from jobd.importing.work import Plan, Work
+from jobd.importing.ways.alone_statements import AloneStatements
+from jobd.importing.ways.change_statements import ChangeStatements
+from jobd.importing.ways.changes import begin_changes, record_changes
+from jobd.importing.ways.course import Course
+from jobd.importing.ways.direct import TakeStagedWay, bring_in_directly
+from jobd.importing.ways.row_statements import RowStatements
+from jobd.importing.ways.staged import bring_in_staged
+from jobd.importing.ways.statements import Statements
+from jobd.importing.ways.work import Plan, Work
 
 if TYPE_CHECKING:
-    from jobd.importing.arrange import ArrangedBatch
-    from jobd.importing.mapping import FieldMapping
-    from jobd.importing.nulls import NullWords
+    from jobd.importing.fields.arrange import ArrangedBatch
+    from jobd.importing.fields.mapping import FieldMapping
+    from jobd.importing.fields.nulls import NullWords
+    from jobd.importing.fields.values import FieldForms
     from jobd.importing.reject_fields import RejectFields
-    from jobd.importing.row_schema import RowSchema
-    from jobd.importing.rules import Rules
+    from jobd.importing.schema.row_schema import RowSchema
     from jobd.importing.target import Target
-    from jobd.importing.values import FieldForms
+    from jobd.importing.ways.rules import Rules
     from jobd.model.job import Job
     from jobd.sources import CopyDialect, RecordBatch
 

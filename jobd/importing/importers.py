@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobd.errors import TargetError
-from jobd.importing.field_forms import field_forms
+from jobd.importing.fields.field_forms import field_forms
+from jobd.importing.fields.mapping import map_fields
+from jobd.importing.fields.names import TargetNames, normal
+from jobd.importing.fields.nulls import null_words
 from jobd.importing.importer import Importer
-from jobd.importing.mapping import map_fields
-from jobd.importing.names import TargetNames, normal
-from jobd.importing.nulls import null_words
 from jobd.importing.reject_fields import RejectFields
-from jobd.importing.row_schema import RowSchema
-from jobd.importing.rules import rules_of
+from jobd.importing.schema.row_schema import RowSchema
+from jobd.importing.ways.rules import rules_of
 from jobd.model.options import Blank
 from jobd.model.own_columns import is_own
 
 if TYPE_CHECKING:
-    from jobd.importing.mapping import FieldMapping
-    from jobd.importing.rules import Rules
+    from jobd.importing.fields.mapping import FieldMapping
     from jobd.importing.target import Target
+    from jobd.importing.ways.rules import Rules
     from jobd.model.job import Job
     from jobd.model.options import ImportOptions
     from jobd.sources.records import Layout

@@ -11,14 +11,14 @@ import anyio
 from anyio import to_thread
 
 from jobd.errors import SourceError, TargetError
-from jobd.importing.batches import Batches, Ready, first_of, result_of
 from jobd.importing.error_limit import Cut, ErrorJudge
-from jobd.importing.inputs import Inputs, open_inputs
-from jobd.importing.pace import Pace
 from jobd.importing.prepare import freeze, prepare
+from jobd.importing.reading.batches import Batches, Ready, first_of, result_of
+from jobd.importing.reading.inputs import Inputs, open_inputs
+from jobd.importing.reading.pace import Pace
+from jobd.importing.reading.repeats import find_repeated, find_unchanged, leave_out_all
+from jobd.importing.reading.totals import Totals, estimated_rows
 from jobd.importing.rehearsal import Rehearsal
-from jobd.importing.repeats import find_repeated, find_unchanged, leave_out_all
-from jobd.importing.totals import Totals, estimated_rows
 from jobd.importing.whole import Whole
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from jobd.importing.importers import Importers
-    from jobd.importing.work import Work
+    from jobd.importing.ways.work import Work
     from jobd.runner.context import BatchResult, JobContext
     from jobd.sources import Feed, Source
 

@@ -10,17 +10,17 @@ from anyio import to_thread
 
 from jobd.db.queries import query
 from jobd.errors import OptionError, TargetChanged, TargetError
+from jobd.importing.fields.prefix import Origin
 from jobd.importing.importers import Importers
-from jobd.importing.prefix import Origin
-from jobd.importing.statements import INPUT_ERROR_SINCE, reading
 from jobd.importing.target import require_unchanged, resolve
 from jobd.importing.time_zone import known_time_zone, set_time_zone
+from jobd.importing.ways.statements import INPUT_ERROR_SINCE, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jobd.importing.fields.mapping import FieldMapping
     from jobd.importing.importer import Importer
-    from jobd.importing.mapping import FieldMapping
     from jobd.importing.target import Target, TargetColumn
     from jobd.model.job import Job
     from jobd.model.options import ImportOptions

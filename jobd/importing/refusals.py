@@ -22,8 +22,8 @@ from jobd.sources.records import decode_field
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from jobd.importing.arrange import ArrangedBatch
-    from jobd.importing.mapping import FieldMapping
+    from jobd.importing.fields.arrange import ArrangedBatch
+    from jobd.importing.fields.mapping import FieldMapping
     from jobd.importing.objections import Objection
     from jobd.importing.reject_fields import RejectFields
     from jobd.importing.target import Target

@@ -12,13 +12,13 @@ import asyncpg
 import numpy as np
 import orjson
 
-from jobd.importing.fates import Fate
 from jobd.importing.seen import Seen
+from jobd.importing.ways.fates import Fate
 from jobd.model.option_values import OnConflict
 
 if TYPE_CHECKING:
-    from jobd.importing.batches import Ready
-    from jobd.importing.work import Work
+    from jobd.importing.reading.batches import Ready
+    from jobd.importing.ways.work import Work
 
 ROWS_SHOWN_MAX = 10
 _LANDED = (Fate.ADDED, Fate.UPDATED, Fate.UNCHANGED)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
-from jobd.importing.forms.booleans import BooleanForm
-from jobd.importing.forms.json_text import json_string
-from jobd.importing.forms.numbers import NumberForm
-from jobd.importing.stated import stated_by_field
+from jobd.importing.fields.forms.booleans import BooleanForm
+from jobd.importing.fields.forms.json_text import json_string
+from jobd.importing.fields.forms.numbers import NumberForm
+from jobd.importing.fields.stated import stated_by_field
 from jobd.model.own_columns import CODE, FILLED, RECORD, is_own
 from jobd.model.row_error import REJECT_BYTES_MAX
 from jobd.sources.formats.csv_fields import divided
@@ -26,9 +26,9 @@ from jobd.sources.records import REST, FieldValue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobd.importing.forms.form import Form
-    from jobd.importing.mapping import FieldMapping
-    from jobd.importing.values import FieldForms
+    from jobd.importing.fields.forms.form import Form
+    from jobd.importing.fields.mapping import FieldMapping
+    from jobd.importing.fields.values import FieldForms
     from jobd.model.options import ImportOptions
     from jobd.sources.records import Layout, RecordBatch, RefusedRecord
 

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jobd.errors import JobFailed, TooManyErrors
-from jobd.importing.batches import Batches, result_of
 from jobd.importing.error_limit import ErrorJudge
+from jobd.importing.reading.batches import Batches, result_of
 from jobd.model.cursor import Cursor
 from jobd.model.option_values import ErrorLimit
 from jobd.model.row_error import STORED_MAX
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from jobd.importing.batches import Ready
     from jobd.importing.importers import Importers
-    from jobd.importing.inputs import Inputs
-    from jobd.importing.pace import Pace
+    from jobd.importing.reading.batches import Ready
+    from jobd.importing.reading.inputs import Inputs
+    from jobd.importing.reading.pace import Pace
     from jobd.importing.rehearsal import Rehearsal
-    from jobd.importing.work import Work
+    from jobd.importing.ways.work import Work
     from jobd.model.options import ImportOptions
     from jobd.model.row_error import RejectedRecord, RowError
     from jobd.runner.context import JobContext

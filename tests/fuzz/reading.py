@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from jobd.errors import JobFailed
-from jobd.importing.inputs import reading_of
+from jobd.importing.reading.inputs import reading_of
 from jobd.model.options import ImportOptions
 from jobd.sources import Feed, FeedOptions, Places, open_files
 from jobd.sources.formats import (

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jobd.importing.course import Course
-from jobd.importing.row_statements import RowStatements
-from jobd.importing.statements import Statements
+from jobd.importing.ways.course import Course
+from jobd.importing.ways.row_statements import RowStatements
+from jobd.importing.ways.statements import Statements
 from tests.support.importing import import_file, write
 from tests.support.shapes import BEFORE, HEADER, PARENTS, RECORDS, SHAPES, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobd.importing.work import Plan, Work
+    from jobd.importing.ways.work import Plan, Work
     from tests.support.database import Database
     from tests.support.importing import Imported
 

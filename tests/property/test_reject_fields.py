@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jobd.importing.mapping import FieldMapping
+from jobd.importing.fields.mapping import FieldMapping
+from jobd.importing.fields.values import FieldForms
 from jobd.importing.reject_fields import RejectFields
-from jobd.importing.values import FieldForms
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
 from jobd.sources.records import CopyDialect, Layout, RecordBatch, RefusedRecord

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jobd.importing.pace import ROWS_MIN, Pace
+from jobd.importing.reading.pace import ROWS_MIN, Pace
 
 
 def test_batches_shrink_when_commits_are_slow_and_grow_back() -> None:

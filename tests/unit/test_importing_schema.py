@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobd.errors import OptionError
-from jobd.importing.forms.arrays import ArrayForm
-from jobd.importing.mapping import FieldMapping, MappedField
-from jobd.importing.nulls import NullRule
+from jobd.importing.fields.forms.arrays import ArrayForm
+from jobd.importing.fields.mapping import FieldMapping, MappedField
+from jobd.importing.fields.nulls import NullRule
 from jobd.importing.objections import Objections
-from jobd.importing.row_objects import RowObjects, value_reader
-from jobd.importing.row_schema import RowSchema
-from jobd.importing.schema_cost import SchemaCost
+from jobd.importing.schema.row_objects import RowObjects, value_reader
+from jobd.importing.schema.row_schema import RowSchema
+from jobd.importing.schema.schema_cost import SchemaCost
 from jobd.importing.target import TargetColumn
 from jobd.model.cursor import Cursor
 from jobd.sources import CopyDialect, RecordBatch
@@ -204,7 +204,7 @@ def test_a_schema_that_refers_to_itself_for_the_same_value_is_refused(schema: di
 
 
 def test_a_record_that_is_too_large_for_its_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobd.importing.row_schema.RECORD_STEPS_MAX", 100)
+    monkeypatch.setattr("jobd.importing.schema.row_schema.RECORD_STEPS_MAX", 100)
     mapping = _mapping(_column("n", "integer"), _column("s", "text"))
     schema = RowSchema({"properties": {"s": {"maxLength": 5}}}, mapping, is_json=False)
     batch = _batch([b"1," + b"x" * 10, b"1," + b"x" * 100])

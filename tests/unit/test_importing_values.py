@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobd.errors import OptionError
-from jobd.importing.candidates import surrounded
-from jobd.importing.forms.booleans import BooleanForm
-from jobd.importing.forms.date_pattern import Kind
-from jobd.importing.forms.dates import date_form
-from jobd.importing.forms.form import Unreadable, trimmed
-from jobd.importing.forms.numbers import NumberForm
-from jobd.importing.nulls import NullRule
-from jobd.importing.rewrite import as_field, with_fields
-from jobd.importing.values import FieldForm, FieldForms, Values
+from jobd.importing.fields.candidates import surrounded
+from jobd.importing.fields.forms.booleans import BooleanForm
+from jobd.importing.fields.forms.date_pattern import Kind
+from jobd.importing.fields.forms.dates import date_form
+from jobd.importing.fields.forms.form import Unreadable, trimmed
+from jobd.importing.fields.forms.numbers import NumberForm
+from jobd.importing.fields.nulls import NullRule
+from jobd.importing.fields.rewrite import as_field, with_fields
+from jobd.importing.fields.values import FieldForm, FieldForms, Values
 from jobd.model.cursor import Cursor
 from jobd.sources import CopyDialect, RecordBatch
 from jobd.sources.records import decode_field
@@ -100,7 +100,7 @@ def test_trim_looks_behind_empty_quotes() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobd.importing.values.REMEMBERED_MAX", 10)
+    monkeypatch.setattr("jobd.importing.fields.values.REMEMBERED_MAX", 10)
     form = FieldForm(place=0, form=NumberForm(",", ".", is_whole=False, is_json=False), is_text=False)
     values = Values(FieldForms(after=(form,)), DIALECT, "")
     for first in range(0, 100, 5):

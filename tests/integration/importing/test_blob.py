@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from jobd.db.grants import SubmitterGrant, grant_submitter
-from jobd.importing import blob
+from jobd.importing.reading import blob
 from tests.support.daemons import daemon_within, job_row, wait_for_status
 from tests.support.names import unique
 

@@ -8,8 +8,8 @@ from unittest import mock
 
 import pytest
 
-from jobd.importing.fates import Fate
 from jobd.importing.importer import Importer
+from jobd.importing.ways.fates import Fate
 from jobd.model.tally import Tally
 from jobd.sources.records import FileSpan
 from tests.support.importing import Imported, import_file, write
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from jobd.importing.arrange import ArrangedBatch
-    from jobd.importing.work import Work
+    from jobd.importing.fields.arrange import ArrangedBatch
+    from jobd.importing.ways.work import Work
     from jobd.sources import RecordBatch
 
 PEOPLE = "create table people (id int primary key, name text not null, age int check (age < 200))"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jobd.importing.course import Course
+from jobd.importing.ways.course import Course
 from tests.support.importing import import_file, write
 from tests.support.tracked import changes_of, import_tracked
 
