@@ -51,10 +51,13 @@ async def test_a_job_fails_after_its_last_retry(database: Database) -> None:
     async with daemon_within(database) as daemon:
         job_id = await submit(database, "fail", max_retries=0)
         await wait_for_status(database, job_id, "failed")
-        attempts = daemon.metrics.registry.get_sample_value(
-            "jobd_job_attempts_total", {"queue": "default", "job_type": "processing", "outcome": "failed"}
-        )
-    assert attempts == 1
+
+        async def attempts() -> float | None:
+            return daemon.metrics.registry.get_sample_value(
+                "jobd_job_attempts_total", {"queue": "default", "job_type": "processing", "outcome": "failed"}
+            )
+
+        assert await until(attempts) == 1  # counted when the database has said so
     assert (await job_row(database, job_id))["error_code"] == "handler_error"
 
 
