@@ -17,7 +17,7 @@ from jobd.model.row_error import (
     RejectedRecord,
     RowError,
 )
-from jobd.sources.records import decode_field
+from jobd.sources.copy_dialect import decode_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

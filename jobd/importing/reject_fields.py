@@ -20,8 +20,9 @@ from jobd.importing.fields.forms.numbers import NumberForm
 from jobd.importing.fields.stated import stated_by_field
 from jobd.model.own_columns import CODE, FILLED, RECORD, is_own
 from jobd.model.row_error import REJECT_BYTES_MAX
+from jobd.sources.copy_dialect import FieldValue
 from jobd.sources.formats.csv_fields import divided
-from jobd.sources.records import REST, FieldValue
+from jobd.sources.records import REST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,12 +14,13 @@ The way of a file through here: ``places`` (what the job names, opened safely) â
 
 from jobd.model.files import FileEntry
 from jobd.sources.batch_reader import BatchReader
+from jobd.sources.copy_dialect import CopyDialect, FieldValue
 from jobd.sources.feed import Feed, FeedOptions
 from jobd.sources.files import Files, Places, open_files
 from jobd.sources.open import open_source
 from jobd.sources.options import Limits, ReadOptions
 from jobd.sources.places.local import RootUnavailable
-from jobd.sources.records import CopyDialect, FieldValue, RecordBatch, RefusedRecord
+from jobd.sources.records import RecordBatch, RefusedRecord
 from jobd.sources.source import Source
 
 __all__ = [

@@ -10,9 +10,10 @@ import numpy as np
 
 from jobd.errors import JobFailed, SourceChanged, SourceError
 from jobd.model.cursor import Cursor
+from jobd.sources.copy_dialect import CopyDialect
 from jobd.sources.formats.block import accepts_nothing
 from jobd.sources.open import open_stored
-from jobd.sources.records import CopyDialect, FileEnd, RecordBatch, joined
+from jobd.sources.records import FileEnd, RecordBatch, joined
 from jobd.sources.small_files import SMALL_BYTES, SMALL_FILES_MIN, SmallFile, SmallFiles, is_one_object
 from jobd.sources.source import names_fields
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
+    from jobd.sources.copy_dialect import CopyDialect
     from jobd.sources.formats.block import Accepts, Format
-    from jobd.sources.records import CopyDialect
     from jobd.sources.stream import SourceFile, Stream
 
 _SAMPLE_BYTES = 1 << 16

@@ -15,7 +15,8 @@ from jobd.importing.fields.values import FieldForms
 from jobd.importing.reject_fields import RejectFields
 from jobd.model.cursor import Cursor
 from jobd.model.options import ImportOptions
-from jobd.sources.records import CopyDialect, Layout, RecordBatch, RefusedRecord
+from jobd.sources.copy_dialect import CopyDialect
+from jobd.sources.records import Layout, RecordBatch, RefusedRecord
 from tests.support.mending import value_of
 
 if TYPE_CHECKING:

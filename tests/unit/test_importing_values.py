@@ -20,7 +20,7 @@ from jobd.importing.fields.rewrite import as_field, with_fields
 from jobd.importing.fields.values import FieldForm, FieldForms, Values
 from jobd.model.cursor import Cursor
 from jobd.sources import CopyDialect, RecordBatch
-from jobd.sources.records import decode_field
+from jobd.sources.copy_dialect import decode_field
 
 DIALECT = CopyDialect()
 

@@ -16,7 +16,7 @@ from jobd.importing.fields.forms.form import Form, Unreadable
 from jobd.importing.fields.nulls import null_records
 from jobd.importing.fields.rewrite import as_field, with_fields
 from jobd.importing.objections import UNREADABLE, Objection, Objections
-from jobd.sources.records import decode_field
+from jobd.sources.copy_dialect import decode_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

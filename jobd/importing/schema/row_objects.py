@@ -12,7 +12,7 @@ from jobd.importing.fields.forms.arrays import JSON_TYPES
 from jobd.importing.fields.forms.booleans import BOOLEAN_TYPE, OWN_FALSE, OWN_TRUE
 from jobd.importing.fields.forms.numbers import NUMBER_TYPES
 from jobd.importing.fields.nulls import null_records
-from jobd.sources.records import decode_field
+from jobd.sources.copy_dialect import decode_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

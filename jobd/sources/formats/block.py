@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jobd.sources.records import CopyDialect, RefusedRecord
+    from jobd.sources.copy_dialect import CopyDialect
+    from jobd.sources.records import RefusedRecord
     from jobd.sources.stream import Stream
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobd.sources.copy_dialect import decode_field
 from jobd.sources.formats.csv_cutter import CsvShape, cut
-from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
-    from jobd.sources.records import CopyDialect, FieldValue
+    from jobd.sources.copy_dialect import CopyDialect, FieldValue
 
 
 def divided(record: bytes, dialect: CopyDialect) -> list[FieldValue] | None:

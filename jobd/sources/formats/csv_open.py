@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jobd.errors import OptionError, SourceError
+from jobd.sources.copy_dialect import CopyDialect, decode_field
 from jobd.sources.formats.csv_cutter import CsvShape, Cut, cut
 from jobd.sources.formats.csv_dialect import DialectProbe
 from jobd.sources.formats.csv_extent import Extent, extents, is_record
@@ -17,7 +18,7 @@ from jobd.sources.formats.csv_reader import CsvFormat
 from jobd.sources.formats.csv_rewrite import Rewriting
 from jobd.sources.formats.encodings import POSTGRES_NAMES, is_decodable
 from jobd.sources.formats.window import Window
-from jobd.sources.records import REST, CopyDialect, decode_field
+from jobd.sources.records import REST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Literal
 
+    from jobd.sources.copy_dialect import CopyDialect
     from jobd.sources.formats.block import Accepts, Format, NewFields
     from jobd.sources.formats.csv_cutter import CsvShape
-    from jobd.sources.records import CopyDialect
     from jobd.sources.stream import Stream
 
 

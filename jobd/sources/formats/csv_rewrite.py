@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from jobd.sources.copy_dialect import decode_field
 from jobd.sources.formats.csv_cutter import CR, LF, begins_field, sections
-from jobd.sources.records import decode_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from jobd.sources.copy_dialect import CopyDialect
     from jobd.sources.formats.csv_cutter import CsvShape, Cut
-    from jobd.sources.records import CopyDialect
 
     Offsets = NDArray[np.int64]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from jobd.sources.copy_dialect import CopyDialect
 from jobd.sources.formats.block import accepts_nothing
 from jobd.sources.formats.json_convert import Conversion
 from jobd.sources.formats.json_documents import Documents
@@ -12,7 +13,6 @@ from jobd.sources.formats.json_fault import Fault, source_error
 from jobd.sources.formats.json_stretch import LongRecord
 from jobd.sources.formats.window import Window
 from jobd.sources.options import Limits
-from jobd.sources.records import CopyDialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

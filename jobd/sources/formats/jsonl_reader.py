@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobd.sources.copy_dialect import CopyDialect
 from jobd.sources.formats.block import accepts_nothing
 from jobd.sources.formats.csv_cutter import CR, LF
 from jobd.sources.formats.json_convert import Conversion
 from jobd.sources.formats.json_stretch import LongRecord, Stretch
 from jobd.sources.formats.window import Window
 from jobd.sources.options import RAW_BYTES_MAX, Limits
-from jobd.sources.records import CopyDialect
 from jobd.sources.stream import READ_BYTES
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jobd.model.own_columns import CODE, FIELD, FILLED, OWN_COLUMNS, REASON, RECORD, is_own
+from jobd.sources.copy_dialect import CopyDialect, FieldValue, decode_field
 from jobd.sources.formats import refusal
 from jobd.sources.formats.block import Block, accepts_nothing
 from jobd.sources.formats.csv_fields import divided
 from jobd.sources.formats.csv_preamble import SEPARATOR_LINE
 from jobd.sources.formats.text_probe import is_beginning_of
-from jobd.sources.records import CopyDialect, FieldValue, decode_field
 from jobd.sources.splice import keep_spans
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobd.sources.copy_dialect import CopyDialect
 from jobd.sources.formats import refusal
 from jobd.sources.formats.block import Block, accepts_nothing
 from jobd.sources.formats.csv_block import undecodable_records
@@ -16,7 +17,6 @@ from jobd.sources.formats.text_divide import divider
 from jobd.sources.formats.text_parts import Part, TextReading, refused_long
 from jobd.sources.formats.window import Window
 from jobd.sources.options import RECORD_BYTES_MAX
-from jobd.sources.records import CopyDialect
 from jobd.sources.splice import keep_spans
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from jobd.sources.formats.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from jobd.sources.copy_dialect import CopyDialect
     from jobd.sources.formats.block import Accepts, Format, NewFields
     from jobd.sources.formats.csv_reader import CsvFormat
     from jobd.sources.formats.probe import Probe
     from jobd.sources.options import ReadOptions
-    from jobd.sources.records import CopyDialect
     from jobd.sources.stream import Stream
 
 
