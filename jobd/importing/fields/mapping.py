@@ -14,6 +14,7 @@ from jobd.errors import OptionError, TargetError
 from jobd.importing.fields.names import TargetNames, listed, normal
 from jobd.importing.fields.provenance import origin_columns
 from jobd.model.own_columns import OWN_PREFIX, is_own
+from jobd.sources.records import REST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,8 @@ def _by_name(header: Sequence[str], target: Target, options: ImportOptions) -> l
     for position, name in enumerate(header):
         if is_own(name):
             continue
-        wanted = options.columns.get(name) or named.get(normal(name))
+        is_rest = name == REST and options.rest is not None
+        wanted = options.rest if is_rest else options.columns.get(name) or named.get(normal(name))
         column = columns.find(wanted or name)
         if column is not None:
             fields.append(MappedField(position=position, source_name=name, column=column))
