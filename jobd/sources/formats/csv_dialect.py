@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from jobd.sources.formats.csv_extent import extents, is_record
 from jobd.sources.formats.csv_mask import masked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobd.sources.options import ReadOptions
 
 STRONG = b",;\t|\x01\x1f"
@@ -71,22 +73,14 @@ class Fit:
         return found
 
     @property
-    def rank(self) -> tuple[object, ...]:
-        """What makes one fit better than another, the most important first."""
+    def cleanness(self) -> float:
+        """The share of the first records' fields that no other delimiter is left in."""
         fields = [field for row in self.rows(_JUDGED_RECORDS) for field in row]
-        clean = sum(bool(_CLEAN.fullmatch(field)) for field in fields) / max(1, len(fields))
-        return (
-            self.is_covered,
-            self.divides,
-            self.share,
-            -self._misplaced_quotes() if self.divides else 0,
-            -self.variant,
-            clean if self.divides else 0,
-            self.shape.delimiter in STRONG,
-            self.columns if self.divides else _UNLIKELY[::-1].find(self.shape.delimiter),
-        )
+        return sum(bool(_CLEAN.fullmatch(field)) for field in fields) / max(1, len(fields))
 
-    def _misplaced_quotes(self) -> int:
+    @property
+    def misplaced_quotes(self) -> int:
+        """Quoted stretches that begin or end in the middle of a field."""
         if len(self.cut.quotes) < 2:
             return 0
         openers, closers = sections(self.cut.quotes[: len(self.cut.quotes) // 2 * 2])
@@ -95,6 +89,23 @@ class Fit:
             not (begins_field(self.text, opener, shape) and ends_field(self.text, closer, shape))
             for opener, closer in zip(openers.tolist(), closers.tolist(), strict=False)
         )
+
+
+# What makes one fit better than another, the most important first.
+_MERITS: tuple[Callable[[Fit], Any], ...] = (
+    lambda fit: fit.is_covered,
+    lambda fit: fit.divides,
+    lambda fit: fit.share,
+    lambda fit: -fit.misplaced_quotes if fit.divides else 0,
+    lambda fit: -fit.variant,
+    lambda fit: fit.cleanness if fit.divides else 0,
+    lambda fit: fit.shape.delimiter in STRONG,
+    lambda fit: fit.columns if fit.divides else _unlikeliness(fit.shape.delimiter),
+)
+
+
+def _unlikeliness(delimiter: int) -> int:
+    return _UNLIKELY[::-1].find(delimiter)
 
 
 class DialectProbe:
@@ -132,9 +143,7 @@ class DialectProbe:
         if is_whole and head is text and not text.endswith(bytes([newline])):
             head += bytes([newline])
         taken = {quote, self._comment, self._escape}
-        delimiters = (
-            [self._delimiter] if self._delimiter else [each for each in STRONG + _WEAK if each not in taken]
-        )
+        delimiters = [self._delimiter] if self._delimiter else _candidates(head, taken)
         fits = [
             _fit(
                 head,
@@ -152,7 +161,13 @@ class DialectProbe:
             for delimiter, variant in product(delimiters, self._variants(head, quote, bytes(delimiters)))
         ]
         clear = [each for each in fits if each.variant != _ESCAPED_UNQUOTED or self._escape or _is_clear(each)]
-        return max(clear, key=lambda each: each.rank)
+        for merit in _MERITS:  # one after the other, as the later ones take longer and are seldom needed
+            if len(clear) == 1:
+                break
+            merits = [merit(each) for each in clear]
+            best = max(merits)
+            clear = [each for each, found in zip(clear, merits, strict=True) if found == best]
+        return clear[0]
 
     def _quote_of(self, text: bytes) -> int:
         if self._has_quotes:
@@ -172,6 +187,16 @@ class DialectProbe:
         elif any(bytes([_BACKSLASH, delimiter]) in text for delimiter in delimiters):
             variants.append(_ESCAPED_UNQUOTED)
         return variants
+
+
+def _candidates(text: bytes, taken: set[int | None]) -> list[int]:
+    """The delimiters that occur, and one of the others, none of which divides anything."""
+    free = [each for each in STRONG + _WEAK if each not in taken]
+    absent = [each for each in free if each not in text]
+    if absent:
+        stands_for_all = max(absent, key=lambda each: (each in STRONG, _unlikeliness(each)))
+        absent.remove(stands_for_all)
+    return [each for each in free if each not in absent]
 
 
 def single_byte(name: str, value: str | None) -> int | None:
