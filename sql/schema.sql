@@ -40,6 +40,47 @@ $$;
 
 COMMENT ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) IS 'Writes down what a worker found out about its job.';
 
+CREATE FUNCTION jobd.begin_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_detected jsonb[], p_estimated_rows bigint[], p_total_rows bigint[], p_file_hashes text[], p_files text[], p_file_sizes bigint[], p_file_modified_at timestamp with time zone[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    SET lock_timeout TO '3s'
+    AS $$
+declare
+    v_begun bigint;
+    v_cancelled text;
+begin
+    perform from jobd.job j where j.id = any (p_job_ids) order by j.id for no key update;
+
+    with begun as (
+        update jobd.job j
+        set detected = e.detected,
+            estimated_rows = e.estimated_rows,
+            total_rows = e.total_rows,
+            file_hash = e.file_hash,
+            files_total = 1,
+            current_file = e.file
+        from unnest(
+            p_job_ids, p_lease_tokens, p_detected, p_estimated_rows, p_total_rows, p_file_hashes, p_files
+        ) as e (job_id, lease_token, detected, estimated_rows, total_rows, file_hash, file)
+        where j.id = any (p_job_ids) and j.id = e.job_id and j.lease_token = e.lease_token
+        returning j.id, j.status, j.cancel_requested
+    )
+    select count(*) filter (where b.status = 'running'), min(b.id::text) filter (where b.cancel_requested)
+    into v_begun, v_cancelled
+    from begun b;
+    perform jobd.check_bundle(p_job_ids, v_begun, v_cancelled);
+
+    insert into jobd.job_file (job_id, position, file, size_bytes, modified_at, file_hash, submitted_role_oid)
+    select e.job_id, 1, e.file, e.size_bytes, e.modified_at, e.file_hash, j.submitted_role_oid
+    from unnest(p_job_ids, p_files, p_file_sizes, p_file_modified_at, p_file_hashes)
+        as e (job_id, file, size_bytes, modified_at, file_hash)
+    join jobd.job j on j.id = any (p_job_ids) and j.id = e.job_id
+    on conflict do nothing;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.begin_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_detected jsonb[], p_estimated_rows bigint[], p_total_rows bigint[], p_file_hashes text[], p_files text[], p_file_sizes bigint[], p_file_modified_at timestamp with time zone[]) IS 'Writes down what a worker found out about small jobs of a kind.';
+
 CREATE FUNCTION jobd.blob_prepare() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -102,6 +143,28 @@ end
 $$;
 
 COMMENT ON FUNCTION jobd.cancel_batch(batch_id uuid, reason text) IS 'Cancels all jobs of a batch that the caller may control; gives how many.';
+
+CREATE FUNCTION jobd.check_bundle(p_job_ids uuid[], p_found bigint, p_cancelled text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+begin
+    if p_found <> cardinality(p_job_ids) then
+        raise exception using
+            errcode = 'JB001',
+            message = format('of %s jobs, %s are under their leases and without a batch', cardinality(p_job_ids), p_found),
+            hint = 'Nothing was written. Run them one by one, which tells what became of each.';
+    end if;
+    if p_cancelled is not null then
+        raise exception using
+            errcode = 'JB002',
+            message = format('job %s is to be cancelled', p_cancelled),
+            hint = 'Nothing was written. Run the jobs one by one.';
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.check_bundle(p_job_ids uuid[], p_found bigint, p_cancelled text) IS 'Raises JB001 or JB002 after a fenced update of many jobs.';
 
 CREATE FUNCTION jobd.check_lease(p_job_id uuid, p_lease_token bigint, p_status text, p_cancel boolean) RETURNS void
     LANGUAGE plpgsql
@@ -438,6 +501,77 @@ end
 $$;
 
 COMMENT ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) IS 'The last statement of a batch: errors, counters and cursor, fenced by the lease.';
+
+CREATE FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_added bigint[], p_updated bigint[], p_unchanged bigint[], p_skipped bigint[], p_cursors jsonb[]) RETURNS TABLE(job_id uuid, lease_token bigint, error_count bigint, processed_rows bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    SET lock_timeout TO '3s'
+    SET enable_hashjoin TO 'on'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    v_owners oid[];
+    v_found bigint;
+    v_cancelled text;
+begin
+    if pg_trigger_depth() > 0 then
+        raise insufficient_privilege using
+            message = 'jobd.commit_bundle is called by a trigger',
+            hint = 'What a job counts is the daemon''s to say; it calls this as the last statement of a batch.';
+    end if;
+
+    v_owners := array(select distinct j.submitted_role_oid from jobd.job j where j.id = any (p_job_ids));
+    if cardinality(v_owners) <> 1 then
+        perform jobd.check_bundle(p_job_ids, 0, null);
+    end if;
+    perform jobd.check_session(v_owners[1]);
+
+    perform from jobd.job j where j.id = any (p_job_ids) order by j.id for no key update;
+
+    with changed as (
+        update jobd.job j
+        set items_added = e.added,
+            items_updated = e.updated,
+            items_unchanged = e.unchanged,
+            items_skipped = e.skipped,
+            success_count = e.taken,
+            processed_rows = e.taken,
+            cursor = e.cursor,
+            progress = greatest(j.progress, 99.99),
+            files_done = 1,
+            lost_lease_count = 0
+        from (
+            select u.*, u.added + u.updated + u.unchanged + u.skipped as taken
+            from unnest(p_job_ids, p_lease_tokens, p_added, p_updated, p_unchanged, p_skipped, p_cursors)
+                as u (job_id, lease_token, added, updated, unchanged, skipped, cursor)
+        ) e
+        where j.id = any (p_job_ids) and j.id = e.job_id and j.lease_token = e.lease_token
+            and j.cursor is null and j.processed_rows = 0  -- nothing of it is committed yet
+        returning j.id, j.status, j.cancel_requested
+    )
+    select count(*) filter (where c.status = 'running'), min(c.id::text) filter (where c.cancel_requested)
+    into v_found, v_cancelled
+    from changed c;
+    perform jobd.check_bundle(p_job_ids, v_found, v_cancelled);
+
+    update jobd.job_file f
+    set status = 'completed',
+        items_added = j.items_added,
+        items_updated = j.items_updated,
+        items_unchanged = j.items_unchanged,
+        items_skipped = j.items_skipped,
+        success_count = j.success_count,
+        processed_rows = j.processed_rows
+    from jobd.job j
+    where f.job_id = any (p_job_ids) and f.position = 1 and j.id = any (p_job_ids) and j.id = f.job_id;
+
+    return query
+        select j.id, j.lease_token, j.error_count, j.processed_rows from jobd.job j where j.id = any (p_job_ids);
+end
+$$;
+
+COMMENT ON FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_added bigint[], p_updated bigint[], p_unchanged bigint[], p_skipped bigint[], p_cursors jsonb[]) IS 'The last statement of a batch that is of many small jobs: counters and cursors, fenced by their leases.';
 
 CREATE FUNCTION jobd.cursor_position(p_cursor jsonb) RETURNS bigint[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3263,6 +3397,88 @@ $$;
 
 COMMENT ON FUNCTION jobd.submitting_role(p_role text, OUT role_name text, OUT role_oid oid) IS 'The granted submitter that a role is, or is a member of; one of jobd''s own roles is itself.';
 
+CREATE FUNCTION jobd.target_state(p_target text, p_role_oid oid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+declare
+    -- Not by to_regclass, for which the caller would need to have rights in the schema.
+    v_names constant text[] := parse_ident(p_target);
+    v_schema constant text := case when cardinality(v_names) = 1 then 'public' else v_names[1] end;
+begin
+    return (
+        select md5(concat_ws(
+            '/', c.oid, c.xmin, n.xmin, d.xmin, r.rolsuper, r.rolbypassrls, pg_has_role(r.oid, c.relowner, 'usage'),
+            has_schema_privilege(r.oid, n.oid, 'usage'), has_database_privilege(r.oid, d.oid, 'temporary'),
+            has_table_privilege(r.oid, c.oid, 'select'),
+            (
+                select string_agg(
+                    concat_ws(
+                        ' ', a.attnum, a.xmin, t.xmin,
+                        has_column_privilege(r.oid, c.oid, a.attnum, 'select'),
+                        has_column_privilege(r.oid, c.oid, a.attnum, 'insert'),
+                        has_column_privilege(r.oid, c.oid, a.attnum, 'update'),
+                        case when t.typtype = 'd' then (
+                            select concat_ws(' ', min(b.xmin::text), string_agg(concat_ws(' ', k.oid, k.xmin), ',' order by k.oid))
+                            from pg_type b
+                            left join pg_constraint k on k.contypid = t.oid
+                            where b.oid = t.typbasetype
+                        ) end
+                    ),
+                    ',' order by a.attnum
+                )
+                from pg_attribute a
+                left join pg_type t on t.oid = a.atttypid
+                where a.attrelid = c.oid and a.attnum > 0
+            ),
+            (
+                select string_agg(concat_ws(' ', i.indexrelid, i.xmin, x.xmin), ',' order by i.indexrelid)
+                from pg_index i
+                join pg_class x on x.oid = i.indexrelid
+                where i.indrelid = c.oid
+            ),
+            (
+                select string_agg(
+                    concat_ws(
+                        ' ', k.oid, k.xmin, f.xmin, has_schema_privilege(r.oid, f.relnamespace, 'usage'),
+                        (
+                            select string_agg(
+                                concat_ws(' ', a.xmin, has_column_privilege(r.oid, f.oid, a.attnum, 'select')),
+                                ',' order by a.attnum
+                            )
+                            from pg_attribute a
+                            where a.attrelid = f.oid and a.attnum = any (k.confkey)
+                        )
+                    ),
+                    ',' order by k.oid
+                )
+                from pg_constraint k
+                left join pg_class f on f.oid = k.confrelid
+                where k.conrelid = c.oid
+            ),
+            (select string_agg(concat_ws(' ', t.oid, t.xmin), ',' order by t.oid) from pg_trigger t where t.tgrelid = c.oid),
+            (select string_agg(concat_ws(' ', p.oid, p.xmin), ',' order by p.oid) from pg_policy p where p.polrelid = c.oid),
+            (select string_agg(concat_ws(' ', w.oid, w.xmin), ',' order by w.oid) from pg_rewrite w where w.ev_class = c.oid)
+        ))
+        from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        join pg_database d on d.datname = current_database()
+        join pg_roles r on r.oid = p_role_oid
+        where n.nspname = v_schema and c.relname = v_names[cardinality(v_names)] and cardinality(v_names) <= 2
+            and c.relkind = 'r' and not c.relispartition and not c.relhassubclass
+            and not exists (select from pg_inherits h where h.inhrelid = c.oid)
+            and not exists (
+                select from pg_attribute a
+                join pg_type t on t.oid = a.atttypid
+                join pg_type b on b.oid = t.typbasetype
+                where a.attrelid = c.oid and a.attnum > 0 and b.typtype = 'd'
+            )
+    );
+end
+$$;
+
+COMMENT ON FUNCTION jobd.target_state(p_target text, p_role_oid oid) IS 'A digest of what an import looks up about its target; equal as long as that is.';
+
 CREATE FUNCTION jobd.terminate_backends(p_worker_id uuid) RETURNS integer
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -4098,6 +4314,9 @@ GRANT USAGE ON SCHEMA jobd TO jobd_admin;
 REVOKE ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.begin(p_job_id uuid, p_lease_token bigint, p_detected jsonb, p_estimated_rows bigint, p_total_rows bigint, p_file_hash text, p_files_total integer, p_current_file text, p_file text[], p_file_size bigint[], p_file_modified_at timestamp with time zone[], p_file_hashes text[]) TO jobd_worker;
 
+REVOKE ALL ON FUNCTION jobd.begin_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_detected jsonb[], p_estimated_rows bigint[], p_total_rows bigint[], p_file_hashes text[], p_files text[], p_file_sizes bigint[], p_file_modified_at timestamp with time zone[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.begin_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_detected jsonb[], p_estimated_rows bigint[], p_total_rows bigint[], p_file_hashes text[], p_files text[], p_file_sizes bigint[], p_file_modified_at timestamp with time zone[]) TO jobd_worker;
+
 REVOKE ALL ON FUNCTION jobd.blob_prepare() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.cancel(job_id uuid, reason text, expected_version integer) FROM PUBLIC;
@@ -4109,6 +4328,8 @@ REVOKE ALL ON FUNCTION jobd.cancel_batch(batch_id uuid, reason text) FROM PUBLIC
 GRANT ALL ON FUNCTION jobd.cancel_batch(batch_id uuid, reason text) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.cancel_batch(batch_id uuid, reason text) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.cancel_batch(batch_id uuid, reason text) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.check_bundle(p_job_ids uuid[], p_found bigint, p_cancelled text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.check_lease(p_job_id uuid, p_lease_token bigint, p_status text, p_cancel boolean) FROM PUBLIC;
 
@@ -4276,6 +4497,10 @@ GRANT ALL ON FUNCTION jobd.column_hint(p_column text) TO jobd_admin;
 REVOKE ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.commit_batch(p_job_id uuid, p_lease_token bigint, p_added bigint, p_updated bigint, p_unchanged bigint, p_skipped bigint, p_refused bigint, p_cursor jsonb, p_progress double precision, p_total_rows bigint, p_current_file text, p_error_row bigint[], p_error_line bigint[], p_error_file text[], p_error_field text[], p_error_type text[], p_error_code text[], p_error_message text[], p_error_sqlstate text[], p_error_constraint text[], p_error_raw text[], p_reject_row bigint[], p_reject_file text[], p_reject_record bytea[], p_files jsonb, p_reject_fields text[]) TO jobd_submitter;
+
+REVOKE ALL ON FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_added bigint[], p_updated bigint[], p_unchanged bigint[], p_skipped bigint[], p_cursors jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_added bigint[], p_updated bigint[], p_unchanged bigint[], p_skipped bigint[], p_cursors jsonb[]) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint[], p_added bigint[], p_updated bigint[], p_unchanged bigint[], p_skipped bigint[], p_cursors jsonb[]) TO jobd_submitter;
 
 REVOKE ALL ON FUNCTION jobd.cursor_position(p_cursor jsonb) FROM PUBLIC;
 
@@ -4520,6 +4745,9 @@ REVOKE ALL ON FUNCTION jobd.submitting_role(p_role text, OUT role_name text, OUT
 GRANT ALL ON FUNCTION jobd.submitting_role(p_role text, OUT role_name text, OUT role_oid oid) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.submitting_role(p_role text, OUT role_name text, OUT role_oid oid) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.submitting_role(p_role text, OUT role_name text, OUT role_oid oid) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.target_state(p_target text, p_role_oid oid) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.target_state(p_target text, p_role_oid oid) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.terminate_backends(p_worker_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.terminate_backends(p_worker_id uuid) TO jobd_worker;

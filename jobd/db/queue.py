@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
+import asyncpg
 import orjson
 
 from jobd.db.queries import query
@@ -73,6 +74,18 @@ class ListedFile(NamedTuple):
     file_hash: str | None
     status: str
     detected: dict[str, Any] | None
+
+
+class BegunJob(NamedTuple):
+    """What is found out about a job of one small file before its first row."""
+
+    job_id: UUID
+    lease_token: int
+    detected: Mapping[str, Any]
+    estimated_rows: int
+    total_rows: int
+    file_hash: str
+    file: FileEntry
 
 
 class Presence(NamedTuple):
@@ -162,10 +175,33 @@ class Queue:
         hashes = None if file_hashes is None else list(file_hashes)
         await self.fetch("daemon_begin", job_id, lease_token, *found, names, sizes, modified, hashes)
 
+    async def begin_bundle(self, begun: Sequence[BegunJob]) -> None:
+        """Write down what was found out about jobs of one small file each."""
+        ids, tokens, detected, *columns, files = zip(*sorted(begun), strict=True)  # in the order that all lock in
+        texts = [orjson.dumps(each).decode() for each in detected]
+        names, sizes, times = zip(*files, strict=True)
+        modified = [_time(nanoseconds) for nanoseconds in times]
+        await self.fetch("daemon_begin_bundle", ids, tokens, texts, *columns, names, sizes, modified)
+
+    async def target_state(self, target: str, role_oid: int) -> str | None:
+        """A digest of what an import looks up about its target; equal as long as that is. None: not to be had."""
+        try:
+            state: str | None = await self._value("daemon_target_state", target, role_oid)
+        except asyncpg.InvalidParameterValueError:  # no name of anything, which the import will tell
+            return None
+        return state
+
     async def may_repeat(self, role_oid: int, target: str, settings: Mapping[str, Any], size_bytes: int) -> bool:
         """Whether content of this size was imported into the target in the same way."""
         arguments = (role_oid, target, orjson.dumps(settings).decode(), size_bytes)
         return bool(await self._value("daemon_may_repeat", *arguments))
+
+    async def hashes_imported(
+        self, role_oid: int, target: str, settings: Mapping[str, Any], hashes: Sequence[str]
+    ) -> set[str]:
+        """Those of the hashes that content had which was imported into the target in the same way."""
+        arguments = (role_oid, target, orjson.dumps(settings).decode(), list(hashes))
+        return {row[0] for row in await self.fetch("daemon_hashes_imported", *arguments)}
 
     async def repeats(
         self, role_oid: int, target: str, settings: Mapping[str, Any], file_hash: str

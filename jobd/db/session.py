@@ -1,14 +1,14 @@
 """Connections on which jobs write: authenticated as the job's submitter, one per running job at most.
 
 Code of other people's (triggers, defaults, policies) runs on them, so they send unnamed statements only and are
-discarded to the last setting before another job gets them.
+discarded to the last setting before a job of another kind gets them (see jobd.runner.kept).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     FindLogin = Callable[[], Awaitable[Login | None]]
 
 
+class Lent(NamedTuple):
+    """A connection in use; ``generation`` tells whether it may be used again."""
+
+    login: str | None
+    connection: Connection
+    generation: int
+
+
 class Session:
     """The connection of one running job; it is opened at first use and replaced when it was lost."""
 
@@ -33,17 +41,23 @@ class Session:
         self._find_login = find_login
         self._login: Login | None = None
         self._sessions = sessions
-        self._connection: Connection | None = None
+        self._lent: Lent | None = None
+        self._inherited: Lent | None = None
         self._predecessor: int | None = None
+
+    def follow(self, other: Session) -> None:
+        """Take the connection of an earlier job's session over as it is, should it be of the same login."""
+        self._inherited, other._lent = other._lent, None
 
     async def connection(self) -> Connection:
         """The connection, ready for a transaction."""
-        if self._connection is None or self._connection.is_closed():
+        if self._lent is None or self._lent.connection.is_closed():
             self._login = await self._find_login()
-            self._connection = await self._sessions.take(_name(self._login))
+            name = None if self._login is None else self._login.name
+            self._lent = await self._fitting(name) or await self._sessions.take(name)
             if self._predecessor is not None:
-                await self._end_predecessor(self._connection)
-        return self._connection
+                await self._end_predecessor(self._lent.connection)
+        return self._lent.connection
 
     async def begin(self) -> Connection:
         """The connection, in a new transaction that acts as the submitter's own role.
@@ -52,37 +66,49 @@ class Session:
         make is to belong to the submitter.
         """
         connection = await self.connection()
+        if connection.is_in_transaction():
+            raise RuntimeError("the last transaction is still open")  # BEGIN would go on in it without a word
         role = "" if self._login is None else f"set local role {self._login.quoted_role};"
         await connection.execute(f"{query('batch_begin')}\n{role}")
         return connection
 
     async def roll_back(self) -> None:
         """Leave the open transaction; a connection on which that fails is given up."""
-        if self._connection is not None and not await tidied(self._connection, roll_back):
+        if self._lent is not None and not await tidied(self._lent.connection, roll_back):
             self.give_up()
 
     def give_up(self) -> None:
         """Cut the connection; the next one ends its backend first, should it still be there."""
-        if self._connection is not None:
+        if self._lent is not None:
             with contextlib.suppress(Exception):  # a connection that is half gone may not know its backend
-                self._predecessor = self._connection.get_server_pid()
-            self._connection.terminate()
-            self._connection = None
+                self._predecessor = self._lent.connection.get_server_pid()
+            self._lent.connection.terminate()
+            self._lent = None
             self._sessions.used_count -= 1
 
     async def close(self) -> None:
         """Give the connection back."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._sessions.give_back(_name(self._login), connection)
+        open_ones, self._inherited, self._lent = (self._inherited, self._lent), None, None
+        for lent in open_ones:
+            if lent is not None:
+                await self._sessions.give_back(lent)
 
     async def terminate_backend(self) -> None:
         """End the backend from outside, whatever it is doing: for a job that does not obey."""
-        pid = None if self._connection is None else self._connection.get_server_pid()
+        pid = None if self._lent is None else self._lent.connection.get_server_pid()
         self.give_up()
         if pid is not None:
+            name = None if self._login is None else self._login.name
             with anyio.move_on_after(RELEASE_SECONDS_MAX * 2):
-                await self._sessions.terminate(_name(self._login), pid)
+                await self._sessions.terminate(name, pid)
+
+    async def _fitting(self, login: str | None) -> Lent | None:
+        """The connection of an earlier job, if it can be used."""
+        inherited, self._inherited = self._inherited, None
+        if inherited is None or (inherited.login == login and self._sessions.may_go_on(inherited)):
+            return inherited
+        await self._sessions.give_back(inherited)
+        return None
 
     async def _end_predecessor(self, connection: Connection) -> None:
         pid, self._predecessor = self._predecessor, None
@@ -97,7 +123,8 @@ class Sessions:
     def __init__(self, connector: Connector, size: int) -> None:
         self._connector = connector
         self._size = size
-        self._idle: deque[tuple[str | None, Connection]] = deque()
+        self._idle: deque[Lent] = deque()
+        self._generation = 0
         self.used_count = 0
 
     @property
@@ -114,29 +141,33 @@ class Sessions:
         """A session for one job, of the login that is found at its first use; None is jobd's own."""
         return Session(find_login, self)
 
-    async def take(self, login: str | None) -> Connection:
+    async def take(self, login: str | None) -> Lent:
         """An idle connection of that login, or a new one."""
         for index in range(len(self._idle) - 1, -1, -1):
-            if self._idle[index][0] == login:
-                connection = self._idle[index][1]
+            if self._idle[index].login == login:
+                lent = self._idle[index]
                 del self._idle[index]
-                if await _is_alive(connection, login):
+                if await _is_alive(lent):
                     self.used_count += 1
-                    return connection
+                    return lent
+        generation = self._generation
         connection = await self._connector.open(login, statement_cache_size=0)
         self.used_count += 1
-        return connection
+        return Lent(login, connection, generation)
 
-    async def give_back(self, login: str | None, connection: Connection) -> None:
+    def may_go_on(self, lent: Lent) -> bool:
+        """Whether the connection may be used for another job."""
+        return lent.generation == self._generation and not lent.connection.is_closed()
+
+    async def give_back(self, lent: Lent) -> None:
         """Keep the connection for the next job of that login, once nothing of the last one is left on it."""
         self.used_count -= 1
-        name = self.application_name
-        if not await tidied(connection, self._discard) or name != self.application_name:
-            connection.terminate()
+        if not await tidied(lent.connection, self._discard) or not self.may_go_on(lent):
+            lent.connection.terminate()
             return
-        self._idle.append((login, connection))
+        self._idle.append(lent)
         if len(self._idle) > self._size:
-            self._idle.popleft()[1].terminate()
+            self._idle.popleft().connection.terminate()
 
     async def terminate(self, login: str | None, pid: int) -> None:
         """End a backend of this worker through another connection of the same login."""
@@ -149,9 +180,10 @@ class Sessions:
             connection.terminate()
 
     def expire(self) -> None:
-        """Throw idle connections away."""
+        """Throw idle connections away now, and those in use when they come back."""
+        self._generation += 1
         while self._idle:
-            self._idle.pop()[1].terminate()
+            self._idle.pop().connection.terminate()
 
     async def _discard(self, connection: Connection) -> None:
         await roll_back(connection)
@@ -159,13 +191,10 @@ class Sessions:
         await self._connector.prepare(connection)
 
 
-def _name(login: Login | None) -> str | None:
-    return None if login is None else login.name
-
-
-async def _is_alive(connection: Connection, login: str | None) -> bool:
+async def _is_alive(lent: Lent) -> bool:
     """Whether an idle connection can be used again: a submitter's login may have been dropped and made anew."""
-    if connection.is_closed() or login is None:
+    connection = lent.connection
+    if connection.is_closed() or lent.login is None:
         return not connection.is_closed()
     try:
         await connection.fetch(query("session_is_of_living_role"), timeout=RELEASE_SECONDS_MAX)

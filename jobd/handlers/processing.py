@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobd.handlers.registry import routine
 from jobd.model.tally import Tally
-from jobd.runner.context import BatchResult
+from jobd.runner.context import BatchResult, Handler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROGRESS_MAX = 99.9  # 100 is the job's end, and the database's to say
 
 
-class ProcessingHandler:
+class ProcessingHandler(Handler):
     """Finds the job's routine and calls it."""
 
     async def run(self, context: JobContext) -> Any:

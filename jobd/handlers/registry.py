@@ -83,6 +83,10 @@ class Handlers:
     def __init__(self) -> None:
         self._made: dict[JobType, Handler] = {}
 
+    def made(self, job_type: JobType) -> Handler | None:
+        """The handler of that type, if it was used already."""
+        return self._made.get(job_type)
+
     async def __call__(self, job_type: JobType) -> Handler:
         """The handler of that type."""
         made = self._made.get(job_type)

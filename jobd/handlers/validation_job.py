@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobd.importing.pipeline import run_import
+from jobd.runner.context import Handler
 
 if TYPE_CHECKING:
     from jobd.runner.context import JobContext
 
 
-class ValidationHandler:
+class ValidationHandler(Handler):
     """Runs jobs of the type ``validation``."""
 
     async def run(self, context: JobContext) -> dict[str, Any]:

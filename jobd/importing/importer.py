@@ -82,6 +82,11 @@ class Importer:
         self._rejects = rejects
         self._time_zone = time_zone
 
+    def serve(self, job: Job) -> None:
+        """Go on for another job, of which everything but its name is the same."""
+        self._job = job
+        self._arranger.job_id = str(job.id)
+
     def begin_with(self, *, is_target_empty: bool) -> None:
         """Choose the first batch's way."""
         self.course = Course.at_start(self.plan, is_target_empty=is_target_empty)

@@ -53,6 +53,12 @@ class Importers:
         self._drop_on_commit = drop_on_commit
         self._made: dict[Layout, Importer] = {}
 
+    def serve(self, job: Job) -> None:
+        """Go on for another job, of which everything but its name is the same."""
+        self._job = job
+        for importer in self._made.values():
+            importer.serve(job)
+
     def of(self, layout: Layout) -> Importer:
         """The importer of such batches; raises TargetError or OptionError where the fields do not fit."""
         found = self._made.pop(layout, None) or self._make(layout)

@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from jobd.errors import SourceError, TargetError
 from jobd.importing.error_limit import Cut, ErrorJudge
+from jobd.importing.memory import Memory, is_memorable, recall
 from jobd.importing.prepare import freeze, prepare
 from jobd.importing.reading.batches import Batches, Ready, first_of, result_of
 from jobd.importing.reading.inputs import Inputs, open_inputs
@@ -121,26 +122,38 @@ class Import:
     async def _prepare(self, feed: Feed) -> Importers | None:
         """Look at the first file and at the target; None where no file is left to be read."""
         first = await to_thread.run_sync(feed.first)
-        importers = None
-        if first is not None:
-            importers = await self._context.read(
-                partial(
-                    prepare,
-                    target_name=self._context.job.target or "",
-                    layout=first.layout,
-                    options=self._options,
-                    frozen=(self._context.job.detected or {}).get("target"),
-                    job=self._context.job,
-                    drop_on_commit=self._context.settings.statement_cache == 0,
-                    keeps=self._rehearsal is None,
-                )
-            )
+        importers = None if first is None else await self._importers_of(first)
+        if importers is not None:
             _tell(importers, feed)
         self._importers = importers
         if self._context.job.detected is None:
             await self._begin(feed, first, importers)
         elif first is not None and not feed.is_single:
             await self._context.begin(current_file=first.name)
+        return importers
+
+    async def _importers_of(self, first: Source) -> Importers:
+        """What brings batches into the target: the last job's, or made for what a look at the target shows."""
+        recalled = await recall(self._context, self._options)
+        if recalled is not None:
+            await to_thread.run_sync(recalled.of, first.layout)
+            return recalled
+        # Before the look, so that no change in between goes unnoticed by those who compare.
+        state = await self._context.target_state() if is_memorable(self._options) else None
+        importers = await self._context.read(
+            partial(
+                prepare,
+                target_name=self._context.job.target or "",
+                layout=first.layout,
+                options=self._options,
+                frozen=(self._context.job.detected or {}).get("target"),
+                job=self._context.job,
+                drop_on_commit=self._context.settings.statement_cache == 0,
+                keeps=self._rehearsal is None,
+            )
+        )
+        if state is not None and self._context.job.detected is None:
+            self._context.remember(Memory(self._options, state, importers))
         return importers
 
     async def _leave_out_unchanged(self) -> None:

@@ -20,6 +20,7 @@ from jobd.runner import points
 from jobd.runner.commit_arguments import commit_arguments
 from jobd.runner.context import BatchReceipt, BatchResult
 from jobd.runner.fence import BEHIND_CURSOR, refusal
+from jobd.runner.row_counts import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -228,19 +229,7 @@ class BatchRunner:
         self.cursor = result.cursor
         self._error_count = receipt.error_count
         self._processed_rows = receipt.processed_rows
-        job, tally = self._held.job, result.tally
-        queue = self._metrics.queue_label(job.queue)
-        for name, number in (
-            ("added", tally.added),
-            ("updated", tally.updated),
-            ("unchanged", tally.unchanged),
-            ("skipped", tally.skipped),
-            ("rejected", tally.refused),
-        ):
-            if number:
-                self._metrics.rows.labels(queue, job.job_type, name).inc(number)
-        if result.read_bytes:
-            self._metrics.read_bytes.labels(queue, job.job_type).inc(result.read_bytes)
+        count_rows(self._metrics, self._held.job, result)
         if receipt.cancel_requested:
             self._held.stop(StopReason.CANCEL)
         elif receipt.pause_requested:

@@ -7,7 +7,7 @@ its last statement ``jobd.commit_batch``, which refuses everything when the leas
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from jobd.model.status import StopReason
     from jobd.model.tally import Tally
     from jobd.runner.batch import BatchRunner
+    from jobd.runner.bundle import Bundle
     from jobd.runner.held import HeldJob
+    from jobd.runner.kept import Kept
     from jobd.runner.logins import Logins
     from jobd.settings import Settings
 
@@ -60,7 +62,7 @@ class BatchReceipt:
     pause_requested: bool
 
 
-class Handler(Protocol):
+class Handler:
     """Runs the jobs of one type."""
 
     async def run(self, context: JobContext) -> dict[str, Any] | None:
@@ -69,19 +71,29 @@ class Handler(Protocol):
         Raise :class:`jobd.errors.JobFailed` where trying again cannot help; whatever else is raised is retried
         with backoff. Let cancellation and :class:`jobd.errors.Stopped` pass.
         """
-        ...
+        raise NotImplementedError
+
+    def bundle_key(self, job: Job) -> object | None:
+        """What waiting jobs must have in common to be run together (see jobd.runner.bundle); None: never."""
+        del job
+        return None
+
+    async def run_bundle(self, bundle: Bundle) -> None:
+        """Run the jobs of a bundle as far as that can be done together."""
+        raise NotImplementedError
 
 
 class JobContext:
     """One attempt at one job."""
 
     def __init__(
-        self, held: HeldJob, batches: BatchRunner, queue: Queue, logins: Logins, settings: Settings
+        self, held: HeldJob, batches: BatchRunner, kept: Kept, *, queue: Queue, logins: Logins, settings: Settings
     ) -> None:
         self._held = held
         self._batches = batches
         self._queue = queue
         self._logins = logins
+        self._kept = kept
         self.settings = settings
 
     @property
@@ -93,6 +105,15 @@ class JobContext:
     def last_cursor(self) -> dict[str, Any] | None:
         """The position after the last committed batch, of this attempt or an earlier one."""
         return self._batches.cursor
+
+    @property
+    def memory(self) -> object | None:
+        """What the last job in this slot left here, if it was of the same type, submitter and target."""
+        return self._kept.memory
+
+    def remember(self, found: object) -> None:
+        """Leave something for the next job of the same type, submitter and target; it must check it."""
+        self._kept.memory = found
 
     @property
     def stop_reason(self) -> StopReason | None:
@@ -137,6 +158,10 @@ class JobContext:
     async def files(self) -> Sequence[ListedFile]:
         """The job's files, as its first start listed them."""
         return await self._queue.files(self._held.job.id)
+
+    async def target_state(self) -> str | None:
+        """A digest of what is looked up about the job's target; equal as long as that is. None: not to be had."""
+        return await self._queue.target_state(self.job.target or "", self.job.submitted_role_oid)
 
     async def may_repeat(self, target: str, settings: Mapping[str, Any], size_bytes: int) -> bool:
         """Whether the submitter imported content of this size into the target in the same way before."""

@@ -14,7 +14,7 @@ from jobd.model.status import JobType, Outcome
 from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jobd.runner.held import HeldJob
     from jobd.runner.outcome import Ended
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 GROUP_MAX = 500
 RETRY_SECONDS = 0.1
+# While more jobs wait for a slot, endings wait this long for each other, unless there are many already.
+LINGER_SECONDS = 0.02
+LINGER_GROUP_MAX = 32
 # Quick jobs that went well are not worth a line each; `debug` shows them.
 QUIET_SECONDS_MAX = 1.0
 
@@ -36,6 +39,8 @@ class Finisher:
         self._running = parts.running
         self._metrics = parts.metrics
         self._waiting: deque[tuple[HeldJob, Ended]] = deque()
+        self._written_at = 0.0
+        self.is_busy: Callable[[], bool] = lambda: False  # whether more jobs wait for a slot
         self.is_verbose = parts.settings.log_level == "debug"
         self.wakeup = Wakeup()
         self.emptied = Wakeup()
@@ -54,6 +59,10 @@ class Finisher:
 
     async def step(self) -> float:
         """Write one group; gives the delay until the next."""
+        if 0 < len(self._waiting) < LINGER_GROUP_MAX and self.is_busy():
+            seconds = self._written_at + LINGER_SECONDS - time.monotonic()
+            if seconds > 0:
+                return seconds
         group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
         if not group:
             self.emptied.set()
@@ -63,6 +72,7 @@ class Finisher:
         except BaseException:
             self._waiting.extendleft(reversed(group))
             raise
+        self._written_at = time.monotonic()
         self._waiting.extend(open_again)
         return RETRY_SECONDS if len(open_again) == len(group) else 0.0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jobd import log
 from jobd.db.transient import sqlstate_of
 from jobd.model.job import Job
-from jobd.model.status import JobType, StopReason
+from jobd.model.status import StopReason
 from jobd.runner.fence import WORKER_GONE
 from jobd.runner.held import HeldJob
 from jobd.services.loop import jittered
@@ -71,7 +71,7 @@ class Claimer:
         is_short = claimed == room and self._lanes.room_ahead() > 0
         if is_short:
             ahead = self._lanes.room_ahead()
-            claimed = await self._claim(ahead, (JobType.PROCESSING,))
+            claimed = await self._claim(ahead, self._lanes.short_types)
             self._wake_enforcer()  # which sees to it that they do not wait behind a long one
             if claimed == ahead:
                 return self._poll_seconds() if self._lanes.room() == 0 else 0.0

@@ -43,6 +43,12 @@ select jobd.begin(
     $9::text[], $10::bigint[], $11::timestamptz[], $12::text[]
 );
 
+-- name: daemon_begin_bundle
+select jobd.begin_bundle(
+    $1::uuid[], $2::bigint[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
+    $9::timestamptz[]
+);
+
 -- name: daemon_files
 -- The files of a job, as its first start listed them.
 select position, file, size_bytes, (extract(epoch from modified_at) * 1e6)::bigint as modified_us, file_hash, status,
@@ -51,12 +57,22 @@ from jobd.job_file
 where job_id = $1::uuid
 order by position;
 
+-- name: daemon_target_state
+-- A digest of what imports look up about a target.
+select jobd.target_state($1::text, $2::oid);
+
 -- name: daemon_may_repeat
 -- Whether content of this size was imported into the target in the same way.
 select exists (
     select from jobd.import_ledger
     where submitted_role_oid = $1::oid and target = $2::text and settings = $3::jsonb and size_bytes = $4::bigint
 );
+
+-- name: daemon_hashes_imported
+-- Which of these hashes content had that was imported into the target in the same way.
+select distinct file_hash
+from jobd.import_ledger
+where submitted_role_oid = $1::oid and target = $2::text and settings = $3::jsonb and file_hash = any ($4::text[]);
 
 -- name: daemon_repeats
 -- The last job that imported this very content into the target in the same way.
@@ -156,6 +172,13 @@ from jobd.commit_batch(
     $17::pg_catalog.text[], $18::pg_catalog.text[], $19::pg_catalog.text[], $20::pg_catalog.text[],
     $21::pg_catalog.text[],
     $22::bigint[], $23::pg_catalog.text[], $24::pg_catalog.bytea[], $25::pg_catalog.jsonb, $26::pg_catalog.text[]
+);
+
+-- name: batch_commit_bundle
+-- The same for many jobs whose records, none of them refused, are in one transaction.
+select job_id, lease_token, error_count, processed_rows
+from jobd.commit_bundle(
+    $1::pg_catalog.uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::pg_catalog.jsonb[]
 );
 
 -- name: session_prepare

@@ -73,11 +73,14 @@ grant execute on function jobd.release to jobd_admin;
 -- The daemon. These run with the owner's rights and check the lease; the worker has no right to write these tables.
 grant execute on function
     jobd.register_worker, jobd.heartbeat, jobd.deregister_worker, jobd.claim, jobd.next_due_at, jobd.begin,
-    jobd.finish, jobd.rescue, jobd.dead_workers, jobd.open_gates, jobd.log, jobd.sample_queues
+    jobd.begin_bundle, jobd.finish, jobd.rescue, jobd.dead_workers, jobd.open_gates, jobd.log, jobd.sample_queues,
+    jobd.target_state
 to jobd_worker;
 -- Batches run on a connection that is authenticated as the submitter's login, and that login ends its own
 -- connections when its worker died. commit_batch looks at session_user; terminate_backends has no rights to lend.
-grant execute on function jobd.commit_batch, jobd.record_changes, jobd.terminate_backends to jobd_worker, jobd_submitter;
+grant execute on function
+    jobd.commit_batch, jobd.commit_bundle, jobd.record_changes, jobd.terminate_backends
+to jobd_worker, jobd_submitter;
 
 -- Setting submitters up. These run with the caller's rights, so that without CREATEROLE they can do nothing; the
 -- worker may have the statements printed for an administrator.

@@ -20,6 +20,7 @@ invariant                              tests
 6 the cursor only advances             test_changed_source, test_changed_target
                                        test_fence: a batch that was committed already is refused
 7 the result does not depend on …      test_random_kills, test_kill_points: equal to an undisturbed import
+                                       integration/daemon/test_bundles: nor on what is imported together
 8 database time only                   test_liveness: daemons with wrong clocks
 9 everything is bounded                test_bounds: memory, and what is read ahead of a held-up batch
 10 no leader                           test_races: each job runs once; three rescuers take each job once

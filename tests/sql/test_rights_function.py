@@ -29,10 +29,10 @@ PARTS = {
 }  # fmt: skip
 QUEUES = {"pause_queue", "resume_queue", "prune"}
 GRANTING = {"login_name", "submitter_statements"}
-BATCH = {"commit_batch", "record_changes", "terminate_backends"}
+BATCH = {"commit_batch", "commit_bundle", "record_changes", "terminate_backends"}
 DAEMON = {
-    "register_worker", "heartbeat", "deregister_worker", "claim", "next_due_at", "begin", "finish", "rescue",
-    "dead_workers", "open_gates", "log", "sample_queues",
+    "register_worker", "heartbeat", "deregister_worker", "claim", "next_due_at", "begin", "begin_bundle", "finish",
+    "rescue", "dead_workers", "open_gates", "log", "sample_queues", "target_state",
 }  # fmt: skip
 MAY_CALL = {
     "jobd_submitter": CONTROL | PARTS | BATCH,

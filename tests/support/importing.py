@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
 
 from jobd.db.queries import query
 from jobd.db.queue import NO_LIMITS, ListedFile, SourceLimits
@@ -22,8 +25,6 @@ from jobd.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    import asyncpg
-
     from jobd.model.row_error import RejectedRecord, RowError
 
 
@@ -36,6 +37,7 @@ class Imported:
     rejects: list[RejectedRecord] = field(default_factory=list)
     cursor: dict[str, Any] | None = None
     batches: int = 0
+    memory: object | None = None  # what the next import in the same slot would find
     progress: list[float] = field(default_factory=list)
     begun: dict[str, Any] = field(default_factory=dict)
     begun_times: int = 0
@@ -66,6 +68,7 @@ class LocalContext:
         self._connection = connection
         self.imported = imported
         self.before_batch: Callable[[int], Awaitable[None]] | None = None
+        self.memory: object | None = None
 
     @property
     def last_cursor(self) -> dict[str, Any] | None:
@@ -73,6 +76,18 @@ class LocalContext:
 
     async def source_limits(self) -> SourceLimits:
         return NO_LIMITS
+
+    def remember(self, found: object) -> None:
+        self.memory = found
+
+    async def target_state(self) -> str | None:
+        role_oid = await self._connection.fetchval("select current_user::regrole::oid")
+        with contextlib.suppress(asyncpg.PostgresError):
+            state: str | None = await self._connection.fetchval(
+                query("daemon_target_state"), self.job.target, role_oid
+            )
+            return state
+        return None
 
     async def begin(self, **found: Any) -> None:
         self.imported.begun_times += 1
@@ -157,11 +172,13 @@ async def import_file(
     keep: list[Imported] | None = None,
     keeps: bool = True,
     settings: dict[str, Any] | None = None,
+    memory: object | None = None,
     **columns: Any,
 ) -> Imported:
     """Import a file; a failure of the job is kept in the result. ``continued``: go on where that one ended.
 
     ``keep`` gets the result at once, for imports that are broken off. ``keeps``: False for a validation.
+    ``memory``: that of an import before this one in the same slot.
     """
     imported = continued or Imported()
     if keep is not None:
@@ -186,10 +203,12 @@ async def import_file(
     own = Settings(import_roots=tuple(roots or [_root(Path(path))]), batch_size=batch_size, **(settings or {}))
     context = LocalContext(connection, job, own, imported)
     context.before_batch = before_batch
+    context.memory = memory
     try:
         imported.result = await run_import(cast("JobContext", context), keeps=keeps)
     except JobFailed as failure:
         imported.failure = failure
+    imported.memory = context.memory
     return imported
 
 

@@ -40,7 +40,7 @@ class Arranger:
         dialect: CopyDialect,
         job_id: str,
     ) -> None:
-        self._job_id = job_id
+        self.job_id = job_id
         self._schema = schema
         self._needed = needed
         self.mapping = mapping
@@ -61,7 +61,7 @@ class Arranger:
         constants = self._constants
         if rule != self._rule:
             constants = constants_prefix(self.mapping, batch.dialect, rule.word)
-        prefix = Prefix(mapping=self.mapping, constants=constants, job_id=self._job_id, batch=batch)
+        prefix = Prefix(mapping=self.mapping, constants=constants, job_id=self.job_id, batch=batch)
         nulls = np.zeros(len(ready), np.bool_)
         for place, each in enumerate(self.mapping.fields):
             column = each.column

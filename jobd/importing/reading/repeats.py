@@ -9,6 +9,7 @@ from jobd.model.tally import Tally
 from jobd.runner.context import BatchResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     import asyncpg
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from jobd.importing.reading.inputs import Inputs
     from jobd.importing.reading.totals import Totals
     from jobd.importing.ways.work import Plan
+    from jobd.model.job import Job
     from jobd.runner.context import JobContext
 
 
@@ -24,13 +26,7 @@ async def find_repeated(context: JobContext, inputs: Inputs, totals: Totals, pla
 
     Most content can be told to be new by its size, so that it need not be read for its hash beforehand.
     """
-    options = context.job.options
-    # As sql/functions/record_imports writes it down.
-    settings = {
-        "key": [column.name for column in plan.mapping.key],
-        "columns": options.get("columns") or {},
-        "constants": options.get("constants") or {},
-    }
+    settings = ledger_settings(context.job, plan)
     size = inputs.size_bytes
     if size is not None and not await context.may_repeat(plan.target.name, settings, size):
         return None
@@ -39,6 +35,15 @@ async def find_repeated(context: JobContext, inputs: Inputs, totals: Totals, pla
     if found is not None:
         await totals.write_hash()
     return found
+
+
+def ledger_settings(job: Job, plan: Plan) -> Mapping[str, Any]:
+    """What must be the same for content to count as imported before, as sql/functions/record_imports writes it."""
+    return {
+        "key": [column.name for column in plan.mapping.key],
+        "columns": job.options.get("columns") or {},
+        "constants": job.options.get("constants") or {},
+    }
 
 
 async def leave_out_all(context: JobContext, inputs: Inputs) -> None:

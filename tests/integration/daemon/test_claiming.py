@@ -146,7 +146,7 @@ async def test_short_jobs_claimed_ahead_of_a_long_one_are_handed_back(database: 
     )
     async with daemon_within(database, concurrency=1) as daemon:
         await completed(database)
-        assert daemon._lanes._ahead_max > 10  # it has learnt that these jobs are short
+        assert daemon._lanes._waiting_max > 10  # it has learnt that these jobs are short
         await database.execute(
             "insert into jobd.job (job_type, handler, metadata, filename)"
             """ select 'processing', case n when 1 then 'sleep' else 'nothing' end, '{"seconds": 5}', n::text"""

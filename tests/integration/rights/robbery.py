@@ -57,6 +57,14 @@ QUEUE = (
     "select status from jobd.finish(array['{victim_job}'::uuid], array[{victim_token}::bigint], '{{completed}}')",
     "select lease_token::text from jobd.commit_batch('{victim_job}', {victim_token}, 1, 0, 0, 0, 0, null, 1)",
     "select lease_token::text from jobd.commit_batch('{victim_job}', 0, 1, 0, 0, 0, 0, null, 1)",
+    (
+        "select job_id::text from jobd.commit_bundle(array['{victim_job}'::uuid], array[{victim_token}::bigint],"
+        " '{{1}}', '{{0}}', '{{0}}', '{{0}}', array['{{}}'::jsonb])"
+    ),
+    (
+        "select jobd.begin_bundle(array['{victim_job}'::uuid], array[{victim_token}::bigint],"
+        " array['{{}}'::jsonb], '{{1}}', '{{1}}', '{{a}}', '{{a}}', '{{1}}', array[now()])::text"
+    ),
     "select count(*)::text from jobd.heartbeat('{worker}', 60)",
     "select count(*)::text from jobd.claim('{worker}', '{{default}}', 10)",
     "select jobd.register_worker(gen_random_uuid(), 'a', 'h', 1, '1', '{{default}}', 4, 60)::text",
