@@ -17,6 +17,7 @@ import orjson
 from jobd.importing.fields.forms.booleans import BooleanForm
 from jobd.importing.fields.forms.json_text import json_string
 from jobd.importing.fields.forms.numbers import NumberForm
+from jobd.importing.fields.names import normal
 from jobd.importing.fields.stated import stated_by_field
 from jobd.model.own_columns import CODE, FILLED, RECORD, is_own
 from jobd.model.row_error import REJECT_BYTES_MAX
@@ -49,6 +50,7 @@ class _Column:
     words: tuple[str, ...] = ("",)
     is_trimmed: bool = False
     form: Form | None = None
+    is_rest: bool = False
 
     @property
     def null(self) -> str:
@@ -67,6 +69,8 @@ class RejectFields:
         self._is_csv = not layout.quotes_texts
         self._codec = layout.dialect.codec
         self._width = layout.column_count
+        is_collected = options.rest is not None and (not layout.header or layout.header[-1] == REST)
+        self._rest = layout.column_count - 1 if self._is_csv and is_collected else None
         self._columns = _columns(layout, mapping, options, forms)
 
     def of(self, batch: RecordBatch, number: int) -> str:
@@ -82,8 +86,16 @@ class RejectFields:
         if values is None and not self._is_csv and record.raw[:1] == b"{":
             values = self._members(record.raw)
         elif values is None and (self._is_csv or record.code in _RAGGED):
-            values = divided(record.raw, batch.dialect)
+            values = self._collected(divided(record.raw, batch.dialect))
         return self._unread(record.raw[:REJECT_BYTES_MAX], record.code, values)
+
+    def _collected(self, values: Sequence[FieldValue] | None) -> Sequence[FieldValue | None] | None:
+        """The values as the reader gives them: surplus ones as one, not known where one of them is not."""
+        if values is None or self._rest is None or len(values) <= self._rest:
+            return values
+        rest = values[self._rest :]
+        array = orjson.dumps([each.text for each in rest]).decode()
+        return [*values[: self._rest], FieldValue(array, was_quoted=True) if all(map(_is_text, rest)) else None]
 
     def _unread(self, raw: bytes, code: str, values: Sequence[FieldValue | None] | None) -> str:
         text = raw.decode(self._codec, "backslashreplace").replace("\0", r"\x00")
@@ -108,7 +120,10 @@ class RejectFields:
         written = {}
         for column in self._columns:
             field = fields[column.position] if column.position < len(fields) else None
-            written[column.name] = column.null if field is None else write(field, column)
+            if field is None or (column.is_rest and field == FieldValue("", was_quoted=False)):
+                written[column.name] = column.null
+            else:
+                written[column.name] = write(field, column)
         return written
 
 
@@ -119,19 +134,22 @@ def _columns(
     trim = stated_by_field("trim", options.trim, mapping, options)
     form_of = {each.place: each.form for each in forms.after}
     place_of = {each.position: place for place, each in enumerate(mapping.fields)}
+    others = {normal(name) for name in (*layout.header, *options.columns)}
     columns = []
     for position in range(layout.column_count):
         place = place_of.get(position)
         name = layout.header[position] if layout.header else f"column_{position + 1}"
         if place is not None and (not layout.header or name == REST):
-            name = mapping.fields[place].column.name
+            own_name = mapping.fields[place].column.name
+            name = REST if normal(own_name) in others else own_name
         if is_own(name):
             continue
         if place is None:
             columns.append(_Column(position, name))
         else:
             stated = words.at(place) or ("",)
-            columns.append(_Column(position, name, stated, bool(trim.at(place)), form_of.get(place)))
+            is_rest = mapping.fields[place].is_rest
+            columns.append(_Column(position, name, stated, bool(trim.at(place)), form_of.get(place), is_rest))
     return tuple(columns)
 
 

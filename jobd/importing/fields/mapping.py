@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from jobd.errors import OptionError, TargetError
+from jobd.importing.fields.key import key_of
 from jobd.importing.fields.names import TargetNames, listed, normal
 from jobd.importing.fields.provenance import origin_columns
 from jobd.model.own_columns import OWN_PREFIX, is_own
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedField:
-    """A field of the file, by its position in the record, and the column it goes into."""
+    """A field of the file, by its position in the record, and the column it goes into.
+
+    ``is_rest``: it holds the surplus values of long records.
+    """
 
     position: int
     source_name: str
     column: TargetColumn
+    is_rest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,43 +94,70 @@ def map_fields(
     provenance = origin_columns(mapped, target, options)
     filled = mapped | {column.name for _, column in provenance}
     _require_writable([target.column(name) for name in sorted(filled)], target)
-    key, index = _key(mapped, target, options)
+    key, index = key_of(mapped, target, options)
     _require_complete(filled, target, header, fields)
     return FieldMapping(
         fields=tuple(fields), constants=tuple(constants), provenance=provenance, key=key, key_index=index
     )
 
 
-def _by_position(field_count: int, target: Target, options: ImportOptions) -> list[MappedField]:
-    columns = [column for column in target.columns if not column.is_generated and not column.identity]
-    if options.columns:
-        raise OptionError("option columns names the file's columns, but header: false says that it names none")
-    if field_count > len(columns):
-        names = ", ".join(column.name for column in columns)
+def _rest_column(target: Target, options: ImportOptions) -> TargetColumn | None:
+    if options.rest is None:
+        return None
+    columns = TargetNames(target)
+    column = columns.find(options.rest)
+    if column is None:
         raise TargetError(
-            f"the file has {field_count} columns and no header, {target.name} takes {len(columns)}: {names}",
+            f"option rest: {target.name} has no column {options.rest}{columns.near(options.rest)}",
             code="unknown_column",
         )
-    return [
-        MappedField(position=position, source_name=column.name, column=column)
-        for position, column in enumerate(columns[:field_count])
+    return column
+
+
+def _by_position(field_count: int, target: Target, options: ImportOptions) -> list[MappedField]:
+    rest = _rest_column(target, options)
+    columns = [
+        column
+        for column in target.columns
+        if not column.is_generated and not column.identity and column is not rest
     ]
+    if options.columns:
+        raise OptionError("option columns names the file's columns, but header: false says that it names none")
+    own_count = field_count - (rest is not None)
+    if own_count > len(columns):
+        names = ", ".join(column.name for column in columns)
+        hint = "" if rest is None else ". Its first record says how many, and may have no surplus values"
+        raise TargetError(
+            f"the file has {own_count} columns and no header, {target.name} takes {len(columns)}: {names}{hint}",
+            code="unknown_column",
+        )
+    fields = [
+        MappedField(position=position, source_name=column.name, column=column)
+        for position, column in enumerate(columns[:own_count])
+    ]
+    if rest is not None:
+        fields.append(MappedField(position=own_count, source_name=rest.name, column=rest, is_rest=True))
+    return fields
 
 
 def _by_name(header: Sequence[str], target: Target, options: ImportOptions) -> list[MappedField]:
     named = {normal(source): column for source, column in options.columns.items()}
     columns = TargetNames(target)
+    rest = _rest_column(target, options)
     fields: list[MappedField] = []
     unknown: list[str] = []
     _require_different([name for name in header if not is_own(name)], columns)
     for position, name in enumerate(header):
         if is_own(name):
             continue
-        is_rest = name == REST and options.rest is not None
-        wanted = options.rest if is_rest else options.columns.get(name) or named.get(normal(name))
+        is_collected = name == REST and rest is not None
+        wanted = options.rest if is_collected else options.columns.get(name) or named.get(normal(name))
         column = columns.find(wanted or name)
         if column is not None:
-            fields.append(MappedField(position=position, source_name=name, column=column))
+            # What a mended file has of the surplus values stands under the column's own name.
+            is_rest = column is rest
+            source = column.name if is_collected else name
+            fields.append(MappedField(position=position, source_name=source, column=column, is_rest=is_rest))
         elif wanted is not None:
             raise TargetError(
                 f"option columns: {target.name} has no column {wanted}{columns.near(wanted)}",
@@ -176,7 +208,7 @@ def _require_sources(
     fields: Sequence[MappedField], header: Sequence[str], target: Target, options: ImportOptions
 ) -> None:
     """A mapped column that the file lacks is an error unless optional, or another name of it is there."""
-    present = {normal(each.source_name) for each in fields}
+    present = {normal(each.source_name) for each in fields if not each.is_rest}
     filled = {each.column.name for each in fields}
     optional = {normal(name) for name in options.optional}
     columns = TargetNames(target)
@@ -236,41 +268,6 @@ def _require_writable(columns: Sequence[TargetColumn], target: Target) -> None:
                 "cannot be written; rename it, or leave it out of the mapping",
                 code="column_not_writable",
             )
-
-
-def _key(mapped: set[str], target: Target, options: ImportOptions) -> tuple[tuple[TargetColumn, ...], str | None]:
-    plain = [index for index in target.indexes if index.is_plain]
-    if options.key is None:
-        primary = next((index for index in plain if index.is_primary), None)
-        if primary is None or not mapped.issuperset(primary.columns):
-            return (), None
-        return tuple(target.column(name) for name in primary.columns), primary.name
-    if not options.key:
-        return (), None
-    columns = TargetNames(target)
-    key = []
-    for name in options.key:
-        column = columns.find(name)
-        if column is None:
-            raise TargetError(
-                f"option key: {target.name} has no column {name}{columns.near(name)}", code="unknown_column"
-            )
-        if column.name not in mapped:
-            raise TargetError(
-                f"the key column {column.name} is missing: neither the file nor constants fill it",
-                code="missing_column",
-            )
-        key.append(column)
-    names = {column.name for column in key}
-    index = next((each for each in plain if set(each.columns) == names), None)
-    if index is None:
-        there = "; ".join(f"({', '.join(each.columns)})" for each in plain) or "none"
-        raise OptionError(
-            f"option key: ({', '.join(options.key)}) is no unique, non-partial, non-deferrable index of "
-            f"{target.name}; there are: {there}. Create one, or name one of these",
-            code="key_not_unique",
-        )
-    return tuple(key), index.name
 
 
 def _require_complete(

@@ -45,13 +45,16 @@ class NullWords:
 
 
 def null_words(options: ImportOptions, mapping: FieldMapping, *, is_json: bool) -> NullWords:
-    """The words of each mapped field. A null of JSON is always null; words stand for texts equal to them."""
+    """The words of each mapped field. A null of JSON is always null; words stand for texts equal to them.
+
+    Records without surplus values have none, whatever the words of the file are.
+    """
     stated = stated_by_field("null_values", options.null_values, mapping, options)
     found: list[tuple[str, ...]] = []
-    for place in range(len(mapping.fields)):
+    for place, each in enumerate(mapping.fields):
         words = stated.at(place)
         words = ("",) if words is None else words
-        found.append(("", *(word for word in words if word)) if is_json else words)
+        found.append(("", *(word for word in words if word)) if is_json or each.is_rest else words)
     return NullWords(by_place=tuple(found), are_quoted_too=is_json)
 
 
