@@ -83,14 +83,14 @@ class Importers:
 
     def _schema(self, mapping: FieldMapping, layout: Layout) -> RowSchema | None:
         schema = self._options.schema
-        return None if schema is None else RowSchema(schema, mapping, is_json=layout.quotes_texts)
+        return None if schema is None else RowSchema(schema, mapping, is_json=layout.is_typed)
 
     def _make(self, layout: Layout) -> Importer:
         is_named = bool(layout.header)
         mapping = map_fields(layout.header if is_named else None, layout.column_count, self.target, self._options)
         rules = rules_of(self._options, mapping, self.target)
         _require_privileges(self.target, mapping, rules)
-        forms = field_forms(self._options, mapping, is_json=layout.quotes_texts)
+        forms = field_forms(self._options, mapping, is_typed=layout.is_typed)
         importer = Importer(
             self.target,
             mapping,

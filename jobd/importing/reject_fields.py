@@ -132,7 +132,8 @@ def _columns(
 ) -> tuple[_Column, ...]:
     words = stated_by_field("null_values", options.null_values, mapping, options)
     trim = stated_by_field("trim", options.trim, mapping, options)
-    form_of = {each.place: each.form for each in forms.after}
+    # Without types of the source's own, a value is written as the forms have it already.
+    form_of = {each.place: each.form for each in forms.after} if layout.is_typed else {}
     place_of = {each.position: place for place, each in enumerate(mapping.fields)}
     others = {normal(name) for name in (*layout.header, *options.columns)}
     columns = []

@@ -33,10 +33,12 @@ class BatchReader:
         cursor: Cursor,
         *,
         quotes_texts: bool = False,
+        is_typed: bool = False,
         accepts: Accepts = accepts_nothing,
         verified: bytes = b"",
     ) -> None:
         self._quotes_texts = quotes_texts
+        self._is_typed = is_typed
         self._name = name
         self._format = records
         self._stream = stream
@@ -159,6 +161,7 @@ class BatchReader:
             cursor=self._cursor,
             header=tuple(self._format.header),
             quotes_texts=self._quotes_texts,
+            is_typed=self._is_typed,
             raw=_raw_text(pieces),
             spans=(span,),
             refused=refused,

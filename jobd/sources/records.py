@@ -98,6 +98,7 @@ class Layout(NamedTuple):
     header: tuple[str, ...]
     column_count: int
     quotes_texts: bool
+    is_typed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ class RecordBatch:
     ``lines[i]`` the physical line it starts on (from 1), ``field_ends[i, j]`` the offset where field j's delimiter
     or line end stands. Records that were refused are in none of them, but take their row numbers.
     ``header`` names the fields; empty where the source does not. ``quotes_texts``: every text stands in quotes,
-    so that they say nothing. ``raw`` None: ``data`` is the source's own text.
+    so that they say nothing. ``is_typed``: what stands without is a number or truth value of the source's own.
+    ``raw`` None: ``data`` is the source's own text.
     What is derived from a batch (fewer records, fewer columns) keeps the ``spans``, ``header`` and ``raw`` of the
     batch as it was read.
     """
@@ -122,6 +124,7 @@ class RecordBatch:
     cursor: Cursor
     header: tuple[str, ...] = ()
     quotes_texts: bool = False
+    is_typed: bool = False
     raw: RawText | None = None
     spans: tuple[FileSpan, ...] = ()
     ended: tuple[FileEnd, ...] = ()  # files that ended without a record here; they are in none of the spans
@@ -149,7 +152,7 @@ class RecordBatch:
     @property
     def layout(self) -> Layout:
         """What batches must share to be one: how they are written, and their fields."""
-        return Layout(self.dialect, self.header, self.field_ends.shape[1], self.quotes_texts)
+        return Layout(self.dialect, self.header, self.field_ends.shape[1], self.quotes_texts, self.is_typed)
 
     def file_of(self, index: int) -> str:
         """The name of the file that a record is of."""

@@ -121,6 +121,7 @@ class SmallFiles:
             ),
             header=tuple(self._json.header),
             quotes_texts=True,
+            is_typed=True,
             raw=RawText(data=text, starts=starts[: len(files)] + blanks, ends=starts[: len(files)] + sizes),
             spans=tuple(spans),
             bytes_read=sum(len(file.text) for file in files),

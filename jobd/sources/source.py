@@ -80,6 +80,11 @@ class Source:
         return bool(self.detected["format"] != "csv")
 
     @property
+    def _is_typed(self) -> bool:
+        """Whether the source itself tells numbers and truth values from texts."""
+        return self.detected["format"] not in {"csv", "text"}
+
+    @property
     def column_count(self) -> int:
         """Fields of each record."""
         return self._format.column_count
@@ -152,6 +157,7 @@ class Source:
             stream,
             cursor or self.start(),
             quotes_texts=self._quotes_texts,
+            is_typed=self._is_typed,
             accepts=accepts,
             verified=verified,
         )
@@ -160,7 +166,7 @@ class Source:
     def layout(self) -> Layout:
         """What the first batch will be like."""
         header = tuple(self._format.header)
-        return Layout(self.dialect, header, self.column_count, self._quotes_texts)
+        return Layout(self.dialect, header, self.column_count, self._quotes_texts, self._is_typed)
 
     def batches(
         self, cursor: Cursor | None, max_rows: int, max_bytes: int, accepts: Accepts = accepts_nothing

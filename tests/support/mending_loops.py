@@ -217,6 +217,15 @@ LOOPS = [
         columns={"source_type": "text"},
     ),
     Loop(
+        "numbers and words of a country.txt",
+        _text("1 1.234,5 ja", "2 1.5 nein", "3 3,5 true", "4 4,5 nein"),
+        _text("1 1.234,5 ja", "2 1,5 nein", "3 3,5 ja", "4 4,5 nein"),
+        {2: {"amount": '"1,5"'}, 3: {"is_new": "ja"}},
+        reading={"pattern": r"^(?P<id>\d+) (?P<amount>\S+) (?P<is_new>\w+)$"},
+        values={"decimal": ",", "thousands": ".", "true_values": ["ja"], "false_values": ["nein"]},
+        columns={"source_type": "text"},
+    ),
+    Loop(
         "blocks.txt",
         _text("1", "Ada", "1.5", "---", "2", "Bob, B.", "two", "---", "3", "Cid", "3"),
         _text("1", "Ada", "1.5", "---", "2", "Bob, B.", "2", "---", "3", "Cid", "3"),

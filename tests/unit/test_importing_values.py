@@ -101,7 +101,7 @@ def test_trim_looks_behind_empty_quotes() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobd.importing.fields.values.REMEMBERED_MAX", 10)
-    form = FieldForm(place=0, form=NumberForm(",", ".", is_whole=False, is_json=False), is_text=False)
+    form = FieldForm(place=0, form=NumberForm(",", ".", is_whole=False, is_typed=False), is_text=False)
     values = Values(FieldForms(after=(form,)), DIALECT, "")
     for first in range(0, 100, 5):
         batch = _batch([[b'"%d,5"' % number] for number in range(first, first + 5)])
@@ -120,7 +120,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _number(text: str, decimal: str | None, thousands: str | None) -> str | None:
     try:
-        written = NumberForm(decimal, thousands, is_whole=False, is_json=False)(text, True)
+        written = NumberForm(decimal, thousands, is_whole=False, is_typed=False)(text, True)
     except Unreadable:
         return None
     return text if written is None else written
@@ -196,16 +196,16 @@ def test_a_hostile_number_is_refused_at_once() -> None:
 
 
 def test_a_point_between_thousands_needs_no_decimal_sign_in_whole_numbers() -> None:
-    assert NumberForm(None, ".", is_whole=True, is_json=False)("1.000", False) == "1000"
+    assert NumberForm(None, ".", is_whole=True, is_typed=False)("1.000", False) == "1000"
     with pytest.raises(OptionError, match="decimal"):
-        NumberForm(None, ".", is_whole=False, is_json=False)
+        NumberForm(None, ".", is_whole=False, is_typed=False)
 
 
 # --- booleans
 
 
 def test_stated_words_replace_those_of_postgresql() -> None:
-    form = BooleanForm(("Ja", "STRASSE"), ("nein",), is_json=False)
+    form = BooleanForm(("Ja", "STRASSE"), ("nein",), is_typed=False)
     assert form(" jA ", False) == "true"
     assert form("straße", False) == "true"
     assert form("NEIN", True) == "false"
@@ -215,7 +215,7 @@ def test_stated_words_replace_those_of_postgresql() -> None:
 
 
 def test_a_list_that_is_not_stated_is_that_of_postgresql_without_the_other_s_words() -> None:
-    form = BooleanForm(("ja", "0"), None, is_json=False)
+    form = BooleanForm(("ja", "0"), None, is_typed=False)
     assert form("0", False) == "true"
     assert form("off", False) == "false"
     with pytest.raises(Unreadable):

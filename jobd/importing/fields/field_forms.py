@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def field_forms(options: ImportOptions, mapping: FieldMapping, *, is_json: bool) -> FieldForms:
+def field_forms(options: ImportOptions, mapping: FieldMapping, *, is_typed: bool) -> FieldForms:
     """The forms of an import; raises OptionError for what cannot be meant."""
     trim = stated_by_field("trim", options.trim, mapping, options)
-    choice = _Choice(options, mapping, is_json=is_json)
+    choice = _Choice(options, mapping, is_typed=is_typed)
     before, after = [], []
     for place, each in enumerate(mapping.fields):
         is_text = each.column.is_text
@@ -39,19 +39,19 @@ def field_forms(options: ImportOptions, mapping: FieldMapping, *, is_json: bool)
             before.append(FieldForm(place=place, form=trimmed, is_text=is_text, candidates=surrounded))
         form, candidates = choice.form(place, each), None
         if form is None:
-            form, candidates = _by_type(each.column, is_json=is_json)
+            form, candidates = _by_type(each.column, is_typed=is_typed)
         if form is not None:
             after.append(FieldForm(place=place, form=form, is_text=is_text, candidates=candidates))
     return FieldForms(before=tuple(before), after=tuple(after))
 
 
-def _by_type(column: TargetColumn, *, is_json: bool) -> tuple[Form | None, Candidates | None]:
+def _by_type(column: TargetColumn, *, is_typed: bool) -> tuple[Form | None, Candidates | None]:
     """The form that a column's type alone asks for."""
     if column.element_type is not None:
         return ArrayForm(column.element_type), brackets
     if column.is_composite:
         return CompositeForm(column.type_name), json_like
-    if is_json and column.base_type in JSON_TYPES:
+    if is_typed and column.base_type in JSON_TYPES:
         return json_string, strings
     return None, None
 
@@ -59,10 +59,10 @@ def _by_type(column: TargetColumn, *, is_json: bool) -> tuple[Form | None, Candi
 class _Choice:
     """Chooses the form that follows from the options."""
 
-    def __init__(self, options: ImportOptions, mapping: FieldMapping, *, is_json: bool) -> None:
+    def __init__(self, options: ImportOptions, mapping: FieldMapping, *, is_typed: bool) -> None:
         self._options = options
         self._mapping = mapping
-        self._is_json = is_json
+        self._is_typed = is_typed
         boolean = {BOOLEAN_TYPE}
         self._decimal = self._stated("decimal", options.decimal, NUMBER_TYPES, "number")
         self._thousands = self._stated("thousands", options.thousands, NUMBER_TYPES, "number")
@@ -76,11 +76,11 @@ class _Choice:
             decimal, thousands = self._decimal.at(place), self._thousands.at(place)
             if decimal is not None or thousands is not None:
                 is_whole = each.column.base_type in WHOLE_TYPES
-                return NumberForm(decimal, thousands, is_whole=is_whole, is_json=self._is_json)
+                return NumberForm(decimal, thousands, is_whole=is_whole, is_typed=self._is_typed)
         if each.column.base_type == BOOLEAN_TYPE:
             true, false = self._true.at(place), self._false.at(place)
             if true is not None or false is not None:
-                return BooleanForm(true, false, is_json=self._is_json)
+                return BooleanForm(true, false, is_typed=self._is_typed)
         kind = DATE_KINDS.get(each.column.base_type)
         date_format = self._date_format.at(place)
         if kind is not None and date_format is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +42,40 @@ async def test_lines_that_a_table_refuses_are_kept_as_they_stood(
     imported = await import_file(connection, path, "t")
     assert imported.counts == (2, 0, 0, 0, 2)
     assert [row for row, *_ in imported.reasons] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [
+        (None, ["1.234,5", "0,25", "1.5"]),
+        (r"(?P<value>\S+) (?P<is_open>\w+)", ["1.234,5 ja", "0,25 NEIN", "1,5 true"]),
+    ],
+    ids=["one column", "a pattern"],
+)
+async def test_values_of_lines_are_read_as_the_options_say(
+    connection: asyncpg.Connection, tmp_path: Path, pattern: str | None, lines: list[str]
+) -> None:
+    await connection.execute("create table t (value numeric, is_open boolean)")
+    options = {"decimal": ",", "thousands": ".", "columns": {} if pattern else {"line": "value"}}
+    if pattern:
+        options |= {"pattern": pattern, "true_values": ["ja"], "false_values": ["nein"]}
+    imported = await import_file(connection, write(tmp_path / "t.txt", lines), "t", options, source_type="text")
+    assert (imported.failure, imported.reasons) == (
+        None,
+        [(3, "is_open" if pattern else "line", "invalid_value")],
+    )
+    found = [tuple(row) for row in await connection.fetch("select * from t order by value desc")]
+    assert found == [(Decimal("1234.5"), True if pattern else None), (Decimal("0.25"), False if pattern else None)]
+
+
+async def test_a_line_that_is_an_object_of_json_is_a_text_to_a_schema(
+    connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await connection.execute("create table t (line text)")
+    schema = {"properties": {"line": {"type": "string"}}}
+    path = write(tmp_path / "t.txt", ['{"line": 3}'])
+    imported = await import_file(connection, path, "t", {"schema": schema}, source_type="text")
+    assert imported.counts == (1, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("size", [1, 100])

@@ -19,11 +19,11 @@ OWN_FALSE = ("false", "fals", "fal", "fa", "f", "no", "n", "off", "of", "0")
 class BooleanForm:
     """Reads the words of two lists, whatever their case; PostgreSQL's own where a list is not stated.
 
-    ``is_json``: bare true and false are JSON's own.
+    ``is_typed``: bare true and false are the source's own, as JSON has them.
     """
 
     def __init__(
-        self, true_values: tuple[str, ...] | None, false_values: tuple[str, ...] | None, *, is_json: bool
+        self, true_values: tuple[str, ...] | None, false_values: tuple[str, ...] | None, *, is_typed: bool
     ) -> None:
         true, false = _folded(true_values or ()), _folded(false_values or ())
         both = true & false
@@ -34,12 +34,12 @@ class BooleanForm:
         if false_values is None:
             false = _folded(OWN_FALSE) - true
         self._words = {**dict.fromkeys(true, "true"), **dict.fromkeys(false, "false")}
-        self._is_json = is_json
+        self._is_typed = is_typed
         self._wanted = f"true is {_listed(true_values or OWN_TRUE)}; false is {_listed(false_values or OWN_FALSE)}"
 
     def __call__(self, text: str, was_quoted: bool, /) -> str | None:
         """``true`` or ``false``."""
-        if self._is_json and not was_quoted and text in {"true", "false"}:
+        if self._is_typed and not was_quoted and text in {"true", "false"}:
             return None
         word = self._words.get(_fold(text))
         if word is None:

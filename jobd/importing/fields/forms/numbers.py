@@ -19,11 +19,11 @@ class NumberForm:
     """Reads numbers with stated signs; any other sign in them is refused, never guessed at.
 
     Groups between thousands have three digits, or, but for the last, two as in India. PostgreSQL's words for what
-    is no finite number may stand as they are. ``is_whole``: the column has no decimals. ``is_json``: bare values
-    are JSON's own numbers.
+    is no finite number may stand as they are. ``is_whole``: the column has no decimals. ``is_typed``: bare values
+    are numbers of the source's own, as JSON has them.
     """
 
-    def __init__(self, decimal: str | None, thousands: str | None, *, is_whole: bool, is_json: bool) -> None:
+    def __init__(self, decimal: str | None, thousands: str | None, *, is_whole: bool, is_typed: bool) -> None:
         if decimal is None and thousands == "." and not is_whole:
             raise OptionError(
                 'option thousands is ".", the sign of decimals too unless option decimal names another'
@@ -31,7 +31,7 @@ class NumberForm:
         decimal = decimal or ("," if thousands == "." else ".")
         if decimal in _like(thousands or ""):
             raise OptionError(f"options decimal and thousands must differ; both are {decimal!r}")
-        self._is_json = is_json
+        self._is_typed = is_typed
         self._decimal = decimal
         self._pattern = _pattern(decimal, thousands)
         self._decimal = decimal
@@ -43,7 +43,7 @@ class NumberForm:
 
     def __call__(self, text: str, was_quoted: bool, /) -> str | None:
         """The number as PostgreSQL writes it."""
-        if self._is_json and not was_quoted:
+        if self._is_typed and not was_quoted:
             return None
         value = text.strip()
         if self._pattern.fullmatch(value) is None:
