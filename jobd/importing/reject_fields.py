@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,7 @@ from jobd.importing.fields.forms.booleans import BooleanForm
 from jobd.importing.fields.forms.json_text import json_string
 from jobd.importing.fields.forms.numbers import NumberForm
 from jobd.importing.fields.names import normal
+from jobd.importing.fields.nulls import needs_quotes
 from jobd.importing.fields.stated import stated_by_field
 from jobd.model.own_columns import CODE, FILLED, RECORD, is_own
 from jobd.model.row_error import REJECT_BYTES_MAX
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 NOT_MENDED = "not_mended"
 _NEEDS_QUOTES = re.compile('["\r\n]')
+_IS_NOT_PLAIN = re.compile('["\r\n,;\t|]')  # with the delimiters that the lines may have
 _RAGGED = frozenset({"too_few_fields", "too_many_fields"})
 _NO_TEXT = re.compile("[\0\N{REPLACEMENT CHARACTER}]")
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -48,18 +51,27 @@ class _Column:
     position: int
     name: str
     words: tuple[str, ...] = ("",)
+    quoted_words: tuple[str, ...] = ()
     is_trimmed: bool = False
     form: Form | None = None
     is_rest: bool = False
 
     @property
     def null(self) -> str:
-        """How a null is written without quotes."""
-        return "" if "" in self.words else self.words[0]
+        """How a null is written: without quotes, where a word is one that needs none."""
+        if "" in self.words:
+            return ""
+        plain = next(filterfalse(_IS_NOT_PLAIN.search, self.words), self.words[0])
+        return _quoted(plain) if _NEEDS_QUOTES.search(plain) else plain
 
-    def is_null(self, text: str) -> bool:
-        """Whether a text is a word for null."""
-        return text in self.words or (self.is_trimmed and text.strip() in self.words)
+    def is_null(self, text: str, *, was_quoted: bool = False) -> bool:
+        """Whether a text is a word for null; in the quotes of CSV only some are."""
+        words = self.quoted_words if was_quoted else self.words
+        return text in words or (self.is_trimmed and text.strip() in words)
+
+    def word(self, text: str) -> str:
+        """A word for null as it is, or another one where it needs quotes, in which texts stand."""
+        return self.null if _IS_NOT_PLAIN.search(text) else text
 
 
 class RejectFields:
@@ -149,8 +161,17 @@ def _columns(
             columns.append(_Column(position, name))
         else:
             stated = words.at(place) or ("",)
-            is_rest = mapping.fields[place].is_rest
-            columns.append(_Column(position, name, stated, bool(trim.at(place)), form_of.get(place), is_rest))
+            columns.append(
+                _Column(
+                    position,
+                    name,
+                    words=stated,
+                    quoted_words=tuple(word for word in stated if needs_quotes(word, layout.dialect)),
+                    is_trimmed=bool(trim.at(place)),
+                    form=form_of.get(place),
+                    is_rest=mapping.fields[place].is_rest,
+                )
+            )
     return tuple(columns)
 
 
@@ -165,7 +186,9 @@ def _member(raw: bytes) -> FieldValue:
     return FieldValue("" if raw == b"null" else raw.decode(), was_quoted=raw[:1] in {b"{", b"["})
 
 
-def _as_csv(field: FieldValue, _column: _Column) -> str:
+def _as_csv(field: FieldValue, column: _Column) -> str:
+    if field.text and column.is_null(field.text, was_quoted=field.was_quoted):
+        return column.word(field.text)
     return _quoted(field.text) if field.was_quoted or _NEEDS_QUOTES.search(field.text) else field.text
 
 
@@ -174,7 +197,7 @@ def _from_other(field: FieldValue, column: _Column) -> str:
     if not text and not was_quoted:
         return column.null
     if text and column.is_null(text):
-        return _quoted(text) if _NEEDS_QUOTES.search(text) else text
+        return column.word(text)
     if column.form is json_string:
         text = json_string(text, was_quoted) or text
     elif isinstance(column.form, NumberForm | BooleanForm) and not was_quoted:

@@ -139,6 +139,35 @@ LOOPS = [
         reading={"delimiter": "\t", "escape": "\\", "header": 2},
     ),
     Loop(
+        "words that need quotes.csv",
+        _text("id;name;amount;note", "1;n,a;1;-", "2;n,a;two;,", '3;"n,a";"a;b";"a;b"', '4;5" x 6";two;"-"'),
+        _text("id;name;amount;note", "1;n,a;1;-", "2;n,a;2;,", '3;"n,a ";3;"a;b"', '4;5" x 6";4;"-"'),
+        {2: {"amount": "2"}, 3: {"amount": "3", "name": '"n,a "'}, 4: {"amount": "4"}},
+        reading={"delimiter": ";", "quote": '"'},
+        values={"null_values": {"name": ["n,a", '5" x 6"'], "note": [",", "-", "a;b"]}},
+    ),
+    Loop(
+        "words that need quotes.jsonl",
+        _text(
+            *_json(
+                {"id": 1, "name": "n,a", "amount": 1, "note": "\n"},
+                {"id": 2, "name": "n,a", "amount": "two", "note": "\n"},
+                {"id": 3, "name": '5"', "amount": "three", "note": "-"},
+                {"id": 4, "name": None, "amount": "four", "note": None},
+            )
+        ),
+        _text(
+            *_json(
+                {"id": 1, "name": "n,a", "amount": 1, "note": "\n"},
+                {"id": 2, "name": "n,a", "amount": 2, "note": "\n"},
+                {"id": 3, "name": '5"', "amount": 3, "note": "-"},
+                {"id": 4, "name": None, "amount": 4, "note": None},
+            )
+        ),
+        {2: {"amount": "2"}, 3: {"amount": "3"}, 4: {"amount": "4"}},
+        values={"null_values": {"name": ["n,a", '5"'], "note": ["\n", "-"]}},
+    ),
+    Loop(
         "of windows.csv",
         "id,name,amount\r\n1,Ada,1\r\n2,\N{SNOWMAN},two\r\n".encode("utf-16"),
         "id,name,amount\r\n1,Ada,1\r\n2,\N{SNOWMAN},2\r\n".encode("utf-16"),

@@ -2,6 +2,7 @@
 
 COPY knows one word for the whole file. Where the job's words are more than that, exactly the fields concerned are
 rewritten, in bulk: a null becomes the unquoted empty field, and an empty field that is no null becomes ``""``.
+A word that cannot stand without quotes, as it holds a delimiter, a quote or a line end, is one in quotes too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobd.importing.fields.rewrite import with_fields
+from jobd.importing.fields.rewrite import as_field, with_fields
 from jobd.importing.fields.stated import stated_by_field
 
 if TYPE_CHECKING:
@@ -65,10 +66,9 @@ def null_rule(words: NullWords, dialect: CopyDialect) -> NullRule | None:
         return None
     if word == "":
         return NullRule()
-    marks = {dialect.delimiter, dialect.quote, "\r", "\n"}
-    return (
-        None if marks & set(word) or not _is_encodable(word, dialect) else NullRule(word=word, forces_null=False)
-    )
+    if needs_quotes(word, dialect) or not _is_encodable(word, dialect):
+        return None
+    return NullRule(word=word, forces_null=False)
 
 
 def with_null_rule(
@@ -86,6 +86,11 @@ def null_records(batch: RecordBatch, place: int, rule: NullRule, *, is_text: boo
     if rule.forces_null and not is_text:
         return batch.empty_fields(place, quoted=True)
     return found
+
+
+def needs_quotes(word: str, dialect: CopyDialect) -> bool:
+    """Whether a word cannot stand without quotes."""
+    return not {dialect.delimiter, dialect.quote, "\r", "\n"}.isdisjoint(word)
 
 
 def _is_encodable(word: str, dialect: CopyDialect) -> bool:
@@ -115,7 +120,7 @@ def _has_quoted_empty(batch: RecordBatch, mapping: FieldMapping) -> bool:
 def _rewritten(batch: RecordBatch, mapping: FieldMapping, words: NullWords) -> RecordBatch:
     if not len(batch):
         return batch
-    codec, quote = batch.dialect.codec, batch.dialect.quote
+    codec = batch.dialect.codec
     pair = _pair(batch.dialect)
     # For each field: 1 = becomes the unquoted empty field, 2 = becomes the quoted one.
     change = np.zeros(batch.field_ends.shape, np.int8)
@@ -128,9 +133,9 @@ def _rewritten(batch: RecordBatch, mapping: FieldMapping, words: NullWords) -> R
             if not _is_encodable(word, batch.dialect):
                 continue
             change[batch.fields_equal(place, word.encode(codec)), place] = 1
-            if words.are_quoted_too:
-                quoted = quote + word.replace(quote, quote * 2) + quote
-                change[batch.fields_equal(place, quoted.encode(codec)), place] = 1
+            if words.are_quoted_too or needs_quotes(word, batch.dialect):
+                quoted = as_field(word, batch.dialect, is_quoted=True)
+                change[batch.fields_equal(place, quoted), place] = 1
     records, places = np.nonzero(change)
     texts = [b"", b"", pair]
     return with_fields(batch, records, places, [texts[kind] for kind in change[records, places].tolist()])

@@ -47,6 +47,17 @@ async def test_one_word_may_stand_for_null(connection: asyncpg.Connection, tmp_p
     assert await _rows(connection) == [(None, None), ("NA", 2), ("", 3), ("", None), ("NAN", 6)]
 
 
+@pytest.mark.parametrize("words", [["n,a"], ["n,a", "-"]], ids=["one word", "two words"])
+async def test_a_word_that_needs_quotes_stands_for_null_in_them(
+    connection: asyncpg.Connection, tmp_path: Path, words: list[str]
+) -> None:
+    await connection.execute(TABLE)
+    lines = ['1,"n,a","n,a"', '2,"-",2', '3,"n,a ",3']
+    imported = await _import(connection, tmp_path, lines, {"null_values": words})
+    assert imported.counts == (3, 0, 0, 0, 0)
+    assert await _rows(connection) == [(None, None), ("-", 2), ("n,a ", 3)]
+
+
 @pytest.mark.parametrize("size", [1, 100])
 async def test_several_words_may_stand_for_null(connection: asyncpg.Connection, tmp_path: Path, size: int) -> None:
     await connection.execute(TABLE)
