@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobd.sources.formats.block import Format
+    from jobd.sources.formats.workbook import SheetText
     from jobd.sources.stream import SourceFile, Stream
 
 
@@ -93,19 +94,20 @@ def _detected(file: SourceFile, options: ReadOptions) -> Source:
 
 
 def _sheet(file: SourceFile, options: ReadOptions) -> Source:
-    """A sheet of a workbook."""
-    if options.header is not True or options.skip_rows:
-        # Whether these are meant for it, its own header says.
-        with suppress(SourceError):
-            found = _read_sheet(file, own_options(options))
-            if is_mended(found.header):
-                return found
-    return _read_sheet(file, options)
+    """A sheet of a workbook; what is stated of how it is laid out is not meant for one of mended records."""
+    text = open_workbook(file, options, may_be_own=True)
+    if not text.is_own:
+        return _read_sheet(file, text, options)
+    with suppress(SourceError):
+        found = _read_sheet(file, text, own_options(options))
+        if is_mended(found.header):
+            return found
+    return _read_sheet(file, open_workbook(file, options), options)
 
 
-def _read_sheet(file: SourceFile, options: ReadOptions) -> Source:
+def _read_sheet(file: SourceFile, text: SheetText, options: ReadOptions) -> Source:
     """A sheet as the options have it; its text has neither an encoding nor a dialect to be guessed."""
-    stream, details = open_workbook(file, options)
+    stream = text.stream
     sample = _sample(stream, detect.SAMPLE_BYTES)
     is_whole = len(sample) < detect.SAMPLE_BYTES
     probe = Probe(name=file.name, stream=stream, text=sample, is_whole=is_whole, bom_bytes=0, codec="utf-8")
@@ -119,7 +121,7 @@ def _read_sheet(file: SourceFile, options: ReadOptions) -> Source:
             "compression": WORKBOOK,
             "encoding": "utf-8",
             "is_transcoded": False,
-            **details,
+            "sheet": text.sheet,
             **records.frozen(),
             "head_hash": _head_hash(stream, records.data_position),
         },
@@ -133,7 +135,7 @@ def _as_before(file: SourceFile, detected: Mapping[str, Any], options: ReadOptio
     codec = detected["encoding"]
     compression = WORKBOOK if detected["compression"] == WORKBOOK else detect_compression(file)
     if compression == WORKBOOK:
-        stream, _ = open_workbook(file, options, sheet=detected["sheet"])
+        stream: Stream = open_workbook(file, options, sheet=detected["sheet"]).stream
     else:
         stream = unpack(file, detected["compression"], options.limits)
     if detected["is_transcoded"]:

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import weakref
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jobd.errors import HostNotReady, SourceChanged, SourceError
+from jobd.model.own_columns import OWN_PREFIX
 from jobd.sources.formats.workbook_kind import reader, unpacked_bytes
 from jobd.sources.stream import READ_BYTES
 
@@ -53,11 +54,20 @@ _DEATHS: dict[int, str] = {
 }
 
 
-def open_workbook(
-    file: SourceFile, options: ReadOptions, *, sheet: str | None = None
-) -> tuple[Stream, dict[str, Any]]:
-    """The CSV text of a sheet (None: the first visible one that is not empty), and what is to be frozen of it.
+class SheetText(NamedTuple):
+    """A sheet as CSV. ``is_own``: it names jobd's own columns, so that it is laid out as refused records are."""
 
+    stream: Stream
+    sheet: str
+    is_own: bool
+
+
+def open_workbook(
+    file: SourceFile, options: ReadOptions, *, sheet: str | None = None, may_be_own: bool = False
+) -> SheetText:
+    """The CSV text of a sheet; None: of the first visible one that is not empty.
+
+    ``may_be_own``: what ``options`` say of skipped and header rows does not hold for a sheet of refused records.
     Raises SourceError, and HostNotReady where there is no room for the text.
     """
     limits = options.limits
@@ -72,6 +82,7 @@ def open_workbook(
         "sheet": sheet,
         "skip_rows": options.skip_rows,
         "header_rows": int(options.header),
+        "own_prefix": OWN_PREFIX if may_be_own else None,
         "memory_bytes": _MEMORY_BYTES + _MEMORY_TIMES * limits.workbook_bytes,
         "cpu_seconds": _CPU_SECONDS,
         "output_bytes": _TEXT_TIMES * limits.workbook_bytes,
@@ -87,7 +98,7 @@ def open_workbook(
         ) from error
     if "sheet" not in report:
         raise _error(file.name, report, limits, sheet)
-    return WorkbookStream(made), {"sheet": report["sheet"]}
+    return SheetText(WorkbookStream(made), report["sheet"], report["is_own"])
 
 
 def _require_size(file: SourceFile, limits: Limits) -> None:

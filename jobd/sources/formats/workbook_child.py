@@ -16,6 +16,7 @@ import sys
 import zipfile
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _ERROR_CELL = re.compile(rb'<(?:\w+:)?c\b([^/>]*\bt="e"[^/>]*)>(.*?)</(?:\w+:)?c
 _REFERENCE = re.compile(rb'\br="([A-Z]+)([0-9]+)"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>(#[A-Z0-9/_]+[!?]?)</")
 _BOOK, _LINKS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+_ROWS_OF_HEADERS = 100
 _OLE, _ENCRYPTED = b"\xd0\xcf\x11\xe0", "EncryptedPackage".encode("utf-16-le")
 
 
@@ -41,6 +43,13 @@ class Cells:
         self._sheet = sheet
         self._errors = errors
         self._first_column = sheet.start[1]
+
+    def name(self, prefix: str) -> bool:
+        """Whether a cell near the top is a text that begins so."""
+        first = islice(self._sheet.iter_rows(), _ROWS_OF_HEADERS)
+        return any(
+            isinstance(cell, str) and cell.strip().casefold().startswith(prefix) for row in first for cell in row
+        )
 
     def rows(self) -> Rows:
         """Each row of the sheet from its first one on, its cells as they are written in CSV."""
@@ -170,15 +179,18 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
     workbook = python_calamine.CalamineWorkbook.from_filelike(content)
     sheet = first_sheet(workbook, python_calamine, orders["sheet"])
     cells = Cells(sheet, error_cells(content, sheet.name))
+    # Such a sheet has its header on top, whatever is stated of others.
+    is_own = orders["own_prefix"] is not None and cells.name(orders["own_prefix"])
+    skip_rows, header_rows = (0, 1) if is_own else (orders["skip_rows"], orders["header_rows"])
     size = 0
     with open(1, "wb", buffering=1 << 20, closefd=False) as output:
-        for line in cells.lines(orders["skip_rows"], orders["header_rows"]):
+        for line in cells.lines(skip_rows, header_rows):
             data = line.encode() + b"\n"
             size += len(data)
             if size > orders["output_bytes"]:
                 raise Refused("too_large")
             output.write(data)
-    return {"sheet": sheet.name}
+    return {"sheet": sheet.name, "is_own": is_own}
 
 
 def main() -> int:

@@ -228,8 +228,8 @@ def test_a_file_that_can_only_be_streamed_is_read_too(tmp_path: Path) -> None:
 
     member = Member()
     assert is_workbook(member)
-    stream, details = workbook.open_workbook(member, ReadOptions())
-    assert (stream.read(100), details) == (b'"a"\n1\n', {"sheet": "T"})
+    stream, sheet, _ = workbook.open_workbook(member, ReadOptions())
+    assert (stream.read(100), sheet) == (b'"a"\n1\n', "T")
     assert stream.fraction_before(2) == pytest.approx(1 / 3)
     member.close()
 
@@ -373,3 +373,34 @@ def test_a_mended_sheet_is_opened_again_as_at_its_first_start(tmp_path: Path) ->
     with open_source(str(path), roots=[tmp_path], options=options, detected=detected) as again:
         assert again.header == ["id", "_jobd_row", "_jobd_line"]
         assert sum(batch.record_count for batch in again.batches(None, max_rows=9, max_bytes=1 << 20)) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"header": 2, "skip_rows": 1}, {"header": False}, {"collects_rest": True, "ragged": "pad"}],
+    ids=["nothing stated", "header and skip_rows", "no header", "surplus values"],
+)
+@pytest.mark.parametrize("is_mended", [True, False], ids=["mended", "of its own"])
+def test_a_sheet_is_made_to_text_once_whatever_is_stated(
+    opened: Callable[..., Source], monkeypatch: pytest.MonkeyPatch, is_mended: bool, options: dict[str, Any]
+) -> None:
+    convert, runs = workbook._convert, []
+
+    def counted(name: str, *order: Any) -> dict[str, Any]:
+        runs.append(name)
+        return convert(name, *order)
+
+    monkeypatch.setattr(workbook, "_convert", counted)
+    name = "_jobd_row" if is_mended else "row"
+    source = opened(xlsx({"s": [["id", name, "extra"], [1, 2, 3], [4, 5, 6], [7, 8, 9]]}), **options)
+    assert len(runs) == 1
+    if is_mended:
+        assert source.header == ["id", name, "extra"]
+        assert source.count_rows() == 3
+
+
+def test_a_value_that_is_like_a_column_of_ours_changes_nothing(opened: Callable[..., Source]) -> None:
+    table: Table = [["title"], ["id", "name"], [1, "_jobd_row"], [2, "b"]]
+    source = opened(xlsx({"s": table}), skip_rows=1)
+    assert source.header == ["id", "name"]
+    assert rows(only_batch(source)) == [["1", "_jobd_row"], ["2", "b"]]
