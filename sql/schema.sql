@@ -909,10 +909,14 @@ CREATE FUNCTION jobd.explain_stopped(p_job jobd.job) RETURNS text
         when 'failed' then
             format('Failed at %s with %s: %s', p_job.completed_at, coalesce(p_job.error_code, 'no code'),
                 coalesce(p_job.error_message, 'no message'))
-            || format(' Once the cause is mended, it goes on from where it stopped: select jobd.retry(%L);', p_job.id)
+            || format(' Once the cause is mended, it %s: select jobd.retry(%L);',
+                case when jobd.is_undone(p_job) then 'begins anew, as its rows were taken back'
+                    else 'goes on from where it stopped' end, p_job.id)
         when 'cancelled' then
-            format('Cancelled at %s%s. To let it go on from where it stopped: select jobd.retry(%L);',
-                p_job.cancelled_at, ', because: ' || p_job.cancellation_reason, p_job.id)
+            format('Cancelled at %s%s. To let it %s: select jobd.retry(%L);',
+                p_job.cancelled_at, ', because: ' || p_job.cancellation_reason,
+                case when jobd.is_undone(p_job) then 'begin anew, as its rows were taken back'
+                    else 'go on from where it stopped' end, p_job.id)
     end
     || case when p_job.erased_at is not null then ' Its source was erased: submit a new job instead.' else '' end
 $$;
@@ -1131,6 +1135,24 @@ $$;
 
 COMMENT ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) IS 'Ends the attempts of many jobs, each under its lease.';
 
+CREATE FUNCTION jobd.forget_records() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+begin
+    delete from jobd.job_error e where e.job_id = new.id;
+    delete from jobd.job_reject r where r.job_id = new.id;
+    delete from jobd.job_error_group g where g.job_id = new.id;
+    update jobd.job_file f
+    set status = 'pending', processed_rows = 0, success_count = 0, error_count = 0, items_added = 0,
+        items_updated = 0, items_unchanged = 0, items_skipped = 0, error_code = null, error_message = null
+    where f.job_id = new.id and f.status <> 'pending';
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.forget_records() IS 'Trigger: a job that begins anew has neither errors nor files that are done.';
+
 CREATE FUNCTION jobd.forget_undone() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -1246,6 +1268,17 @@ $$;
 
 COMMENT ON FUNCTION jobd.heartbeat(p_worker_id uuid, p_lease_seconds double precision, p_listener_pid integer, p_listener_started_at timestamp with time zone, p_memory_bytes bigint, p_is_draining boolean) IS 'Renews a worker''s lease; gives its jobs and what is asked of them.';
 
+CREATE FUNCTION jobd.is_undone(p_job jobd.job) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+    select p_job.erased_at is null and exists (
+        select from jobd.job_change c where c.job_id = p_job.id and c.reverted_at > p_job.started_at
+    )
+$$;
+
+COMMENT ON FUNCTION jobd.is_undone(p_job jobd.job) IS 'Whether a retry of the job begins anew, since its rows were undone.';
+
 CREATE FUNCTION jobd.job_control() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -1276,6 +1309,24 @@ begin
             new.is_held := not (
                 jobd.gate(new.id, new.after, new.submitted_role_oid, new.serial_key, new.created_at)
             ).is_open;
+            if jobd.is_undone(new) then
+                -- What it imported is gone, so it begins anew; triggers/job_begin_anew.sql does the rest.
+                new.cursor := null;
+                new.started_at := null;
+                new.ran_seconds := 0;
+                new.progress := 0;
+                new.processed_rows := 0;
+                new.success_count := 0;
+                new.error_count := 0;
+                new.items_added := 0;
+                new.items_updated := 0;
+                new.items_unchanged := 0;
+                new.items_skipped := 0;
+                new.items_removed := 0;
+                new.errors_not_stored := 0;
+                new.files_done := 0;
+                new.current_file := null;
+            end if;
         end if;
     elsif new.cancel_requested and not old.cancel_requested then
         if old.status in ('pending', 'paused') then
@@ -2763,7 +2814,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.retry(job_id uuid, expected_version integer) IS 'Makes a failed or cancelled job pending again, from its cursor.';
+COMMENT ON FUNCTION jobd.retry(job_id uuid, expected_version integer) IS 'Makes a failed or cancelled job pending again, from its cursor; after jobd.revert anew.';
 
 CREATE FUNCTION jobd.revert(job_id uuid) RETURNS bigint
     LANGUAGE plpgsql
@@ -4160,6 +4211,8 @@ CREATE TRIGGER job_50_resume BEFORE UPDATE OF pause_requested ON jobd.job FOR EA
 
 CREATE TRIGGER job_90_touch BEFORE UPDATE ON jobd.job FOR EACH ROW EXECUTE FUNCTION jobd.job_touch();
 
+CREATE TRIGGER job_begin_anew AFTER UPDATE ON jobd.job FOR EACH ROW WHEN (((old.status = ANY (ARRAY['failed'::text, 'cancelled'::text])) AND (new.status = 'pending'::text) AND (old.cursor IS NOT NULL) AND (new.cursor IS NULL))) EXECUTE FUNCTION jobd.forget_records();
+
 CREATE TRIGGER job_change_forget AFTER UPDATE ON jobd.job_change REFERENCING OLD TABLE AS old_changes NEW TABLE AS new_changes FOR EACH STATEMENT EXECUTE FUNCTION jobd.forget_undone();
 
 CREATE TRIGGER job_erase AFTER UPDATE OF erased_at ON jobd.job FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION jobd.erase_traces();
@@ -4555,6 +4608,8 @@ REVOKE ALL ON FUNCTION jobd.find_lost_workers(p_worker_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) TO jobd_worker;
 
+REVOKE ALL ON FUNCTION jobd.forget_records() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION jobd.forget_undone() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.gate(p_id uuid, p_after uuid[], p_submitted_role_oid oid, p_serial_key text, p_created_at timestamp with time zone, OUT is_open boolean, OUT failed_id uuid, OUT failed_status text) FROM PUBLIC;
@@ -4567,6 +4622,11 @@ GRANT ALL ON FUNCTION jobd.grant_submitter(p_role text, p_import_roots text[], p
 
 REVOKE ALL ON FUNCTION jobd.heartbeat(p_worker_id uuid, p_lease_seconds double precision, p_listener_pid integer, p_listener_started_at timestamp with time zone, p_memory_bytes bigint, p_is_draining boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.heartbeat(p_worker_id uuid, p_lease_seconds double precision, p_listener_pid integer, p_listener_started_at timestamp with time zone, p_memory_bytes bigint, p_is_draining boolean) TO jobd_worker;
+
+REVOKE ALL ON FUNCTION jobd.is_undone(p_job jobd.job) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.is_undone(p_job jobd.job) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.is_undone(p_job jobd.job) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.is_undone(p_job jobd.job) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.job_control() FROM PUBLIC;
 

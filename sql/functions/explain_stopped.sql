@@ -21,10 +21,14 @@ as $$
         when 'failed' then
             format('Failed at %s with %s: %s', p_job.completed_at, coalesce(p_job.error_code, 'no code'),
                 coalesce(p_job.error_message, 'no message'))
-            || format(' Once the cause is mended, it goes on from where it stopped: select jobd.retry(%L);', p_job.id)
+            || format(' Once the cause is mended, it %s: select jobd.retry(%L);',
+                case when jobd.is_undone(p_job) then 'begins anew, as its rows were taken back'
+                    else 'goes on from where it stopped' end, p_job.id)
         when 'cancelled' then
-            format('Cancelled at %s%s. To let it go on from where it stopped: select jobd.retry(%L);',
-                p_job.cancelled_at, ', because: ' || p_job.cancellation_reason, p_job.id)
+            format('Cancelled at %s%s. To let it %s: select jobd.retry(%L);',
+                p_job.cancelled_at, ', because: ' || p_job.cancellation_reason,
+                case when jobd.is_undone(p_job) then 'begin anew, as its rows were taken back'
+                    else 'go on from where it stopped' end, p_job.id)
     end
     || case when p_job.erased_at is not null then ' Its source was erased: submit a new job instead.' else '' end
 $$;

@@ -31,6 +31,24 @@ begin
             new.is_held := not (
                 jobd.gate(new.id, new.after, new.submitted_role_oid, new.serial_key, new.created_at)
             ).is_open;
+            if jobd.is_undone(new) then
+                -- What it imported is gone, so it begins anew; triggers/job_begin_anew.sql does the rest.
+                new.cursor := null;
+                new.started_at := null;
+                new.ran_seconds := 0;
+                new.progress := 0;
+                new.processed_rows := 0;
+                new.success_count := 0;
+                new.error_count := 0;
+                new.items_added := 0;
+                new.items_updated := 0;
+                new.items_unchanged := 0;
+                new.items_skipped := 0;
+                new.items_removed := 0;
+                new.errors_not_stored := 0;
+                new.files_done := 0;
+                new.current_file := null;
+            end if;
         end if;
     elsif new.cancel_requested and not old.cancel_requested then
         if old.status in ('pending', 'paused') then

@@ -1,4 +1,5 @@
--- Makes a failed or cancelled job pending again: it continues from its cursor, and its counters and errors stay.
+-- Makes a failed or cancelled job pending again: it continues from its cursor, and its counters and errors stay. One
+-- whose rows jobd.revert took back begins anew.
 create or replace function jobd.retry(job_id uuid, expected_version int default null)
 returns boolean  -- false: it has neither failed nor been cancelled
 language plpgsql
@@ -16,4 +17,4 @@ begin
 end
 $$;
 
-comment on function jobd.retry(uuid, int) is 'Makes a failed or cancelled job pending again, from its cursor.';
+comment on function jobd.retry(uuid, int) is 'Makes a failed or cancelled job pending again, from its cursor; after jobd.revert anew.';

@@ -52,7 +52,7 @@ grant insert, update, delete on jobd.submitter to jobd_admin;
 -- What an INSERT or UPDATE of a job calls with the caller's own rights: defaults, checks, triggers.
 grant execute on function
     jobd.uuid7, jobd.submitting_role, jobd.gate, jobd.refuse_value, jobd.refuse_taken_key, jobd.nearest,
-    jobd.column_hint
+    jobd.column_hint, jobd.is_undone
 to jobd_submitter, jobd_worker, jobd_admin;
 
 -- Submitting, control and reading; each runs with the caller's rights, so row-level security decides which job it

@@ -262,6 +262,30 @@ async def test_a_submitter_undoes_its_own_jobs_with_its_own_rights(database: Dat
     assert await rows(database) == ["(1,ann,1)", "(2,bob,2.50)", "(3,cid,3)"]
 
 
+async def test_a_submitter_retries_what_it_undid_from_the_beginning(database: Database, tmp_path: Path) -> None:
+    mine = await make_submitter(database)
+    await database.execute(PEOPLE + f"; grant select, insert, update, delete on people to {mine.role}")
+    path = write(tmp_path / "people.csv", ["id,name,pay", "1,a,1", "2,b,x"])
+    job_id, done = await import_tracked(
+        database,
+        path,
+        "public.people",
+        {"max_errors": 0, "batch_size": 1},
+        submitter=mine.connection,
+        user=mine.login,
+    )
+    assert done.failure is not None
+    await database.execute("set role jobd_owner; update jobd.job set cursor = '{}', processed_rows = 1,"
+                           " error_count = 1; reset role")  # fmt: skip
+    await database.execute("insert into jobd.job_reject (job_id, file, row_number, record, submitted_role_oid)"
+                           " select id, 'f', 1, '', submitted_role_oid from jobd.job")  # fmt: skip
+    assert await mine.connection.fetchval("select jobd.revert($1)", job_id) == 0
+    assert await mine.connection.fetchval("select jobd.retry($1)", job_id)
+    row = await database.fetch("select status, cursor, error_count from jobd.job where id = $1", job_id)
+    assert [tuple(each) for each in row] == [("pending", None, 0)]
+    assert await database.fetchval("select count(*) from jobd.job_reject") == 0
+
+
 async def test_what_was_undone_is_not_others_to_write(database: Database, tmp_path: Path) -> None:
     mine, theirs = await make_submitter(database), await make_submitter(database)
     await database.execute(PEOPLE + f"; grant select, insert, update on people to {mine.role}")
