@@ -38,22 +38,29 @@ def field_forms(options: ImportOptions, mapping: FieldMapping, *, is_typed: bool
         if trim.at(place):
             before.append(FieldForm(place=place, form=trimmed, is_text=is_text, candidates=surrounded))
         form, candidates = choice.form(place, each), None
-        if form is None:
-            form, candidates = _by_type(each.column, is_typed=is_typed)
+        if form is None or each.column.element_type is not None:
+            form, candidates = _by_type(each.column, form, is_typed=is_typed)
         if form is not None:
             after.append(FieldForm(place=place, form=form, is_text=is_text, candidates=candidates))
     return FieldForms(before=tuple(before), after=tuple(after))
 
 
-def _by_type(column: TargetColumn, *, is_typed: bool) -> tuple[Form | None, Candidates | None]:
-    """The form that a column's type alone asks for."""
+def _by_type(
+    column: TargetColumn, of_elements: Form | None, *, is_typed: bool
+) -> tuple[Form | None, Candidates | None]:
+    """The form that a column's type asks for."""
     if column.element_type is not None:
-        return ArrayForm(column.element_type), brackets
+        return ArrayForm(column.element_type, of_elements), brackets if of_elements is None else json_like
     if column.is_composite:
         return CompositeForm(column.type_name), json_like
     if is_typed and column.base_type in JSON_TYPES:
         return json_string, strings
     return None, None
+
+
+def _type_of_values(column: TargetColumn) -> str:
+    """The type of a column, of an array that of its elements."""
+    return column.element_type or column.base_type
 
 
 class _Choice:
@@ -71,17 +78,19 @@ class _Choice:
         self._false = self._stated("false_values", options.false_values, boolean, "boolean")
 
     def form(self, place: int, each: MappedField) -> Form | None:
-        """The form of a field; None: PostgreSQL's own."""
-        if each.column.base_type in NUMBER_TYPES:
+        """The form of a field, or of the elements of an array; None: PostgreSQL's own."""
+        type_name = _type_of_values(each.column)
+        # JSON writes numbers and truth values of arrays in one way, wherever they stand.
+        is_typed = self._is_typed or each.column.element_type is not None
+        if type_name in NUMBER_TYPES:
             decimal, thousands = self._decimal.at(place), self._thousands.at(place)
             if decimal is not None or thousands is not None:
-                is_whole = each.column.base_type in WHOLE_TYPES
-                return NumberForm(decimal, thousands, is_whole=is_whole, is_typed=self._is_typed)
-        if each.column.base_type == BOOLEAN_TYPE:
+                return NumberForm(decimal, thousands, is_whole=type_name in WHOLE_TYPES, is_typed=is_typed)
+        if type_name == BOOLEAN_TYPE:
             true, false = self._true.at(place), self._false.at(place)
             if true is not None or false is not None:
-                return BooleanForm(true, false, is_typed=self._is_typed)
-        kind = DATE_KINDS.get(each.column.base_type)
+                return BooleanForm(true, false, is_typed=is_typed)
+        kind = DATE_KINDS.get(type_name)
         date_format = self._date_format.at(place)
         if kind is not None and date_format is not None:
             is_named = place in self._date_format.by_place
@@ -93,7 +102,7 @@ class _Choice:
         stated = stated_by_field(name, value, self._mapping, self._options)
         for place in stated.by_place:
             column = self._mapping.fields[place].column
-            if column.base_type not in types:
+            if _type_of_values(column) not in types:
                 raise OptionError(
                     f"option {name} names column {column.name}, which is {column.type_name}, no {kind} column"
                 )

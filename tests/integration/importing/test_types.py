@@ -114,6 +114,67 @@ async def test_characters_that_the_file_s_encoding_lacks_are_told(
     assert await _texts(connection, "s") == ["{é}", "{é}"]
 
 
+ARRAY_OPTIONS = {
+    "decimal": ",",
+    "thousands": ".",
+    "date_format": {"days": "DD.MM.YYYY"},
+    "true_values": ["ja"],
+    "false_values": ["nein"],
+}
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+async def test_elements_of_arrays_are_read_as_the_options_say(
+    connection: asyncpg.Connection, tmp_path: Path, is_json: bool
+) -> None:
+    await connection.execute("create table t (id int primary key, n numeric[], days date[], flags boolean[])")
+    written: list[dict[str, str]] = [
+        {"n": '["1.234,5", 2.5, null]', "days": '["29.02.2024"]', "flags": '["ja", false]'},
+        {"n": '{"1.234,5",7, NULL }', "days": "{29.02.2024, 1.3.2024}", "flags": "{ja,NEIN}"},
+        {"n": '[0:1][1:1]={{"1,5"},{"2"}}', "days": "{}", "flags": "[]"},
+        {"n": '["1.5"]', "days": "{2024-02-29}", "flags": '["yes"]'},
+        {"n": '{"1,5"', "days": "[]", "flags": "{}"},
+    ]
+    names = ("n", "days", "flags")
+    if is_json:
+        lines = [json.dumps({"id": number, **each}) for number, each in enumerate(written, 1)]
+    else:
+        rows = (
+            [str(number), *('"' + each[name].replace('"', '""') + '"' for name in names)]
+            for number, each in enumerate(written, 1)
+        )
+        lines = ["id,n,days,flags", *map(",".join, rows)]
+    imported = await _import(connection, tmp_path, lines, ARRAY_OPTIONS)
+    assert imported.failure is None
+    assert sorted(imported.reasons, key=str) == [
+        (4, "days", "invalid_value"),
+        (4, "flags", "invalid_value"),
+        (4, "n", "invalid_value"),
+        (5, "n", "invalid_value"),
+    ]
+    assert await _texts(connection, "n") == ["{1234.5,2.5,NULL}", "{1234.5,7,NULL}", "[0:1][1:1]={{1.5},{2}}"]
+    assert await _texts(connection, "days") == ["{2024-02-29}", "{2024-02-29,2024-03-01}", "{}"]
+    assert await _texts(connection, "flags") == ["{t,f}", "{t,f}", "{}"]
+
+
+async def test_counted_seconds_in_arrays_are_moments(connection: asyncpg.Connection, tmp_path: Path) -> None:
+    await connection.execute("create table t (id int primary key, moments timestamptz[])")
+    lines = _csv("moments", ["[0, 86400]", "{0,86400}"])
+    imported = await _import(connection, tmp_path, lines, {"date_format": "epoch"})
+    assert imported.counts == (2, 0, 0, 0, 0)
+    expected = '{"1970-01-01 00:00:00+00","1970-01-02 00:00:00+00"}'
+    assert await connection.fetch("select id from t where moments = $1::text::timestamptz[]", expected) != []
+    assert await connection.fetchval("select count(distinct moments) from t") == 1
+
+
+async def test_an_option_names_only_arrays_whose_elements_it_fits(
+    connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await connection.execute("create table t (id int primary key, words text[])")
+    imported = await _import(connection, tmp_path, _csv("words", ["{}"]), {"decimal": {"words": ","}})
+    assert str(imported.failure) == "option decimal names column words, which is text[], no number column"
+
+
 async def test_arrays_of_json_elements_hold_json(connection: asyncpg.Connection, tmp_path: Path) -> None:
     await connection.execute("create table t (id int primary key, docs jsonb[])")
     imported = await _import(connection, tmp_path, _jsonl("docs", [[{"a": 1}, [1, [2]], "x", 5, None, True]]))
