@@ -2519,6 +2519,40 @@ $$;
 
 COMMENT ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) IS 'The columns of a job''s refused records, as rejects_csv writes them.';
 
+CREATE FUNCTION jobd.reject_null(p_options jsonb, p_column text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+    with names as (
+        select lower(btrim(p_column)) as name, 1 as place
+        union all
+        select lower(btrim(e.value)), 2
+        from jsonb_each_text(coalesce(p_options -> 'columns', '{}')) e
+        where lower(btrim(e.key)) = lower(btrim(p_column))
+    ),
+    stated as (
+        select case when jsonb_typeof(o.stated) = 'object' then (
+                select e.value
+                from jsonb_each(o.stated) e
+                join names n on n.name = lower(btrim(e.key))
+                order by n.place
+                limit 1
+            ) else o.stated end as words
+        from (values (p_options -> 'null_values')) o (stated)
+    )
+    select coalesce((
+        select w.word
+        from stated s, jsonb_array_elements_text(
+            case jsonb_typeof(s.words) when 'array' then s.words when 'string' then jsonb_build_array(s.words) end
+        ) with ordinality as w (word, place)
+        where w.word !~ '["\r\n,;\t|]' and p_column not like '\_jobd\_%'
+        order by w.word <> '', w.place
+        limit 1
+    ), '')
+$$;
+
+COMMENT ON FUNCTION jobd.reject_null(p_options jsonb, p_column text) IS 'Part of jobd.rejects_csv: a null of a column, as it is written there.';
+
 CREATE FUNCTION jobd.rejects_csv(job_id uuid, only_file text DEFAULT NULL::text, after_file text DEFAULT NULL::text, after_row bigint DEFAULT NULL::bigint, max_rows integer DEFAULT 1000, delimiter text DEFAULT ','::text, columns text[] DEFAULT NULL::text[]) RETURNS TABLE(file text, row_number bigint, line text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -2528,6 +2562,7 @@ declare
     v_columns constant text[] := coalesce(
         rejects_csv.columns, jobd.reject_columns(rejects_csv.job_id, rejects_csv.only_file)
     );
+    v_nulls text[];
     v_delimiter constant text := rejects_csv.delimiter;
     v_after_file constant text := coalesce(rejects_csv.after_file, rejects_csv.only_file, '');
 begin
@@ -2552,9 +2587,15 @@ begin
             from unnest(v_columns) with ordinality as c (name, place);
     end if;
 
+    select array_agg(jobd.reject_null(j.options, c.name) order by c.place) into v_nulls
+    from jobd.job j, unnest(v_columns) with ordinality as c (name, place)
+    where j.id = rejects_csv.job_id;
+
     return query
         with page as materialized (
-            select r.file, r.row_number, r.fields, r.record
+            select r.file, r.row_number, r.fields, r.record,
+                -- Such a line is mended once more of its columns are filled.
+                r.fields is null or r.fields ->> '_jobd_record' is not null as is_whole
             from jobd.job_reject r
             where r.job_id = rejects_csv.job_id
                 and (rejects_csv.only_file is null or r.file = rejects_csv.only_file)
@@ -2580,11 +2621,14 @@ begin
         cross join lateral (
             select string_agg(
                 -- What was quoted stays so, and else quotes would make a text of a word for null.
-                case when position(v_delimiter in v.value) > 0 and left(v.value, 1) <> '"'
-                    then '"' || v.value || '"' else coalesce(v.value, '') end,
+                case
+                    when v.value is null then case when p.is_whole then '' else c.null_word end
+                    when position(v_delimiter in v.value) > 0 and left(v.value, 1) <> '"' then '"' || v.value || '"'
+                    else v.value
+                end,
                 v_delimiter order by c.place
             ) as line
-            from unnest(v_columns) with ordinality as c (name, place)
+            from unnest(v_columns, v_nulls) with ordinality as c (name, null_word, place)
             left join (
                 select f.key, f.value from json_each_text(p.fields) as f
                 union all
@@ -4729,6 +4773,11 @@ REVOKE ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) FROM PUB
 GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.reject_null(p_options jsonb, p_column text) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.reject_null(p_options jsonb, p_column text) TO jobd_submitter;
+GRANT ALL ON FUNCTION jobd.reject_null(p_options jsonb, p_column text) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.reject_null(p_options jsonb, p_column text) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.rejects_csv(job_id uuid, only_file text, after_file text, after_row bigint, max_rows integer, delimiter text, columns text[]) TO jobd_submitter;

@@ -21,6 +21,7 @@ declare
     v_columns constant text[] := coalesce(
         rejects_csv.columns, jobd.reject_columns(rejects_csv.job_id, rejects_csv.only_file)
     );
+    v_nulls text[];
     v_delimiter constant text := rejects_csv.delimiter;
     v_after_file constant text := coalesce(rejects_csv.after_file, rejects_csv.only_file, '');
 begin
@@ -45,9 +46,15 @@ begin
             from unnest(v_columns) with ordinality as c (name, place);
     end if;
 
+    select array_agg(jobd.reject_null(j.options, c.name) order by c.place) into v_nulls
+    from jobd.job j, unnest(v_columns) with ordinality as c (name, place)
+    where j.id = rejects_csv.job_id;
+
     return query
         with page as materialized (
-            select r.file, r.row_number, r.fields, r.record
+            select r.file, r.row_number, r.fields, r.record,
+                -- Such a line is mended once more of its columns are filled.
+                r.fields is null or r.fields ->> '_jobd_record' is not null as is_whole
             from jobd.job_reject r
             where r.job_id = rejects_csv.job_id
                 and (rejects_csv.only_file is null or r.file = rejects_csv.only_file)
@@ -73,11 +80,14 @@ begin
         cross join lateral (
             select string_agg(
                 -- What was quoted stays so, and else quotes would make a text of a word for null.
-                case when position(v_delimiter in v.value) > 0 and left(v.value, 1) <> '"'
-                    then '"' || v.value || '"' else coalesce(v.value, '') end,
+                case
+                    when v.value is null then case when p.is_whole then '' else c.null_word end
+                    when position(v_delimiter in v.value) > 0 and left(v.value, 1) <> '"' then '"' || v.value || '"'
+                    else v.value
+                end,
                 v_delimiter order by c.place
             ) as line
-            from unnest(v_columns) with ordinality as c (name, place)
+            from unnest(v_columns, v_nulls) with ordinality as c (name, null_word, place)
             left join (
                 select f.key, f.value from json_each_text(p.fields) as f
                 union all

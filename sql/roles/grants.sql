@@ -61,7 +61,7 @@ grant execute on function
     jobd.submit, jobd.cancel, jobd.pause, jobd.resume, jobd.retry, jobd.set_priority, jobd.erase, jobd.revert,
     jobd.cancel_batch, jobd.pause_batch, jobd.resume_batch,
     jobd.lock_job, jobd.revert_target, jobd.revert_statements,  -- parts of the above
-    jobd.explain, jobd.job_errors_json, jobd.reject_columns, jobd.rejects_csv,
+    jobd.explain, jobd.job_errors_json, jobd.reject_columns, jobd.rejects_csv, jobd.reject_null,
     jobd.explain_stopped, jobd.explain_pending, jobd.explain_workers, jobd.explain_running  -- parts of jobd.explain
 to jobd_submitter, jobd_worker, jobd_admin;
 

@@ -25,7 +25,7 @@ CONTROL = {
 PARTS = {
     "uuid7", "submitting_role", "gate", "refuse_value", "refuse_taken_key", "nearest", "column_hint", "lock_job",
     "revert_target", "revert_statements", "explain_stopped", "explain_pending", "explain_workers",
-    "explain_running", "is_undone",
+    "explain_running", "is_undone", "reject_null",
 }  # fmt: skip
 QUEUES = {"pause_queue", "resume_queue", "prune"}
 GRANTING = {"login_name", "submitter_statements"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -17,16 +18,19 @@ _FIELD = re.compile(r'("(?:[^"]|"")*"|[^,\n]*)([,\n])')
 Row = dict[str, str]
 
 
-async def keep_refused(connection: asyncpg.Connection, imported: Imported) -> UUID:
+async def keep_refused(
+    connection: asyncpg.Connection, imported: Imported, options: Mapping[str, Any] | None = None
+) -> UUID:
     """Write a job's errors and refused records down, as its batches do; gives the job's id."""
     job_id = uuid4()
     files = len(imported.begun.get("files") or [None])
     await connection.execute("alter table jobd.job disable trigger user")
     await connection.execute(
-        "insert into jobd.job (id, source, target, submitted_role, submitted_role_oid, files_total)"
-        " values ($1, 'x', 'public.x', 'postgres', 10, $2)",
+        "insert into jobd.job (id, source, target, submitted_role, submitted_role_oid, files_total, options)"
+        " values ($1, 'x', 'public.x', 'postgres', 10, $2, $3::text::jsonb)",
         job_id,
         files,
+        json.dumps(options or {}),
     )
     await connection.execute("alter table jobd.job enable trigger user")
     names = ("row_number", "line_number", "file", "field", "error_type", "code", "message", "sqlstate",

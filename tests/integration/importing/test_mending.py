@@ -140,6 +140,36 @@ async def test_records_of_many_files_of_all_kinds_are_mended_in_one(
 
 
 @pytest.mark.parametrize(
+    "null_values",
+    [["NA"], "NA", ["n,a", "NA"], {"note": ["NA"], "Word": ["-"]}, {" NOTE": ["NA"], "name": ["-"]}],
+)
+async def test_a_column_that_a_record_s_own_file_lacks_is_null(
+    connection: asyncpg.Connection, tmp_path: Path, null_values: object
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "1.csv", "id,Word,amount\n1,a,one\n2,b,2,surplus\n4,d,4\n")
+    write(folder / "2.csv", "id,amount,note\n3,three,c\n")
+    options = {
+        "null_values": null_values,
+        "columns": {"Word": "name", "note": "note"},
+        "optional": ["name", "note"],
+    }
+    first = await import_file(connection, folder, "first_target", options)
+    assert (first.failure, first.tally.refused) == (None, 3)
+    rows = rows_of(await refused_csv(connection, await keep_refused(connection, first, options)))
+    word = "-" if isinstance(null_values, dict) else "NA"
+    assert [(row["Word"], row["note"]) for row in rows] == [("a", "NA"), ("b", ""), (word, "c")]
+    again = await import_file(connection, write(tmp_path / "again.csv", csv_of(rows)), "first_target", options)
+    assert reasons(again) == reasons(first)
+    rows = [{**row, "amount": row["id"]} for row in (rows[0], rows[2])]
+    second = await import_file(connection, write(tmp_path / "mended.csv", csv_of(rows)), "first_target", options)
+    assert (second.failure, second.errors) == (None, [])
+    found = await connection.fetch("select id, name, note from first_target order by id")
+    assert [tuple(row) for row in found] == [(1, "a", None), (3, None, "c"), (4, "d", "none")]
+
+
+@pytest.mark.parametrize(
     ("save", "name"),
     [
         pytest.param(lambda text: text, "comma.csv", id="as it is"),
