@@ -7,16 +7,15 @@ sets itself. The last line on standard error is its report, as JSON. It imports 
 
 from __future__ import annotations
 
-import html
 import io
 import json
-import re
 import resource
+import runpy
 import sys
-import zipfile
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
 
     Rows = Iterator[list[Any]]
 
-_ERROR_CELL = re.compile(rb'<(?:\w+:)?c\b([^/>]*\bt="e"[^/>]*)>(.*?)</(?:\w+:)?c>', re.DOTALL)
-_REFERENCE = re.compile(rb'\br="([A-Z]+)([0-9]+)"')
-_VALUE = re.compile(rb"<(?:\w+:)?v>(#[A-Z0-9/_]+[!?]?)</")
-_BOOK, _LINKS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+_ERRORS = Path(__file__).with_name("workbook_errors.py")
 _ROWS_OF_HEADERS = 100
 _OLE, _ENCRYPTED = b"\xd0\xcf\x11\xe0", "EncryptedPackage".encode("utf-16-le")
 
@@ -133,42 +129,6 @@ def first_sheet(workbook: Any, library: Any, wanted: str | None) -> Any:
     raise Refused("no_sheet")
 
 
-def error_cells(content: io.BytesIO, sheet: str) -> dict[tuple[int, int], str]:
-    """Row and column, from 0, of cells like #N/A in an xlsx, which the library takes for empty ones."""
-    content.seek(0)
-    if content.read(2) != b"PK":
-        return {}
-    found = {}
-    with zipfile.ZipFile(content) as archive:
-        path = sheet_path(archive, sheet)
-        text = archive.read(path) if path is not None else b""
-        for cell in _ERROR_CELL.finditer(text):
-            place, value = _REFERENCE.search(cell[1]), _VALUE.search(cell[2])
-            if place and value:
-                column = 0
-                for letter in place[1]:
-                    column = column * 26 + letter - ord("A") + 1
-                found[int(place[2]) - 1, column - 1] = value[1].decode()
-    return found
-
-
-def sheet_path(archive: zipfile.ZipFile, sheet: str) -> str | None:
-    """The archive's member that holds the sheet; None where the workbook is of another make."""
-    if not {_BOOK, _LINKS} <= set(archive.namelist()):
-        return None
-    links = {}
-    for tag in re.findall(r"<(?:\w+:)?Relationship\b[^>]*>", archive.read(_LINKS).decode("utf-8", "replace")):
-        marks = dict(re.findall(r'(\w+)="([^"]*)"', tag))
-        links[marks.get("Id")] = html.unescape(marks.get("Target", ""))
-    for tag in re.findall(r"<(?:\w+:)?sheet\b[^>]*>", archive.read(_BOOK).decode("utf-8", "replace")):
-        marks = dict(re.findall(r'([\w:]+)="([^"]*)"', tag))
-        if html.unescape(marks.get("name", "")) == sheet:
-            target = links.get(next((marks[mark] for mark in marks if mark.endswith(":id")), None), "")
-            path = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
-            return path if path in archive.namelist() else None
-    return None
-
-
 def convert(orders: dict[str, Any]) -> dict[str, Any]:
     """Write the CSV; gives the report."""
     import python_calamine  # noqa: PLC0415  counted among what the limits bound
@@ -178,6 +138,7 @@ def convert(orders: dict[str, Any]) -> dict[str, Any]:
         raise Refused("PasswordError")
     workbook = python_calamine.CalamineWorkbook.from_filelike(content)
     sheet = first_sheet(workbook, python_calamine, orders["sheet"])
+    error_cells = runpy.run_path(str(_ERRORS))["error_cells"]
     cells = Cells(sheet, error_cells(content, sheet.name))
     # Such a sheet has its header on top, whatever is stated of others.
     is_own = orders["own_prefix"] is not None and cells.name(orders["own_prefix"])

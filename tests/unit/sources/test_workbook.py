@@ -7,16 +7,18 @@ import os
 import random
 import tempfile
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jobd.errors import HostNotReady, SourceChanged, SourceError
 from jobd.sources import Limits, ReadOptions, open_source
-from jobd.sources.formats import workbook, workbook_child
+from jobd.sources.formats import workbook, workbook_child, workbook_errors
 from jobd.sources.formats.workbook_kind import is_workbook
 from jobd.sources.places.local import open_file
 from jobd.sources.stream import PlainStream
+from tests.support.binary_workbooks import xls, xlsb
 from tests.support.sources import cells, everything
 from tests.support.workbooks import ods, replaced, xlsx
 
@@ -404,3 +406,37 @@ def test_a_value_that_is_like_a_column_of_ours_changes_nothing(opened: Callable[
     source = opened(xlsx({"s": table}), skip_rows=1)
     assert source.header == ["id", "name"]
     assert rows(only_batch(source)) == [["1", "_jobd_row"], ["2", "b"]]
+
+
+@pytest.mark.parametrize("is_with_errors", [True, False])
+@pytest.mark.parametrize(
+    "made",
+    [xlsb, xls, lambda rows: xls(rows, is_small=True), lambda rows: xlsx({"T": rows})],
+    ids=["xlsb", "xls", "xls in small sectors", "xlsx"],
+)
+def test_errors_in_cells_are_told_by_their_names_in_every_format_of_excel(
+    opened: Callable[..., Source], made: Callable[[Table], bytes], is_with_errors: bool
+) -> None:
+    errors = ["#ERROR #N/A", "#ERROR #DIV/0!", "#ERROR #REF!"] if is_with_errors else [None, None, None]
+    table: Table = [["id", "a", "b"], [1, errors[0], "x"], [2, None, errors[1]], [3, errors[2], 0.5]]
+    if made in {xls, xlsb} and is_with_errors:
+        table[2][2] = "#FORMULA #DIV/0!"
+    found = rows(only_batch(opened(made(table), name="a.bin")))
+    words = [None if error is None else error.removeprefix("#ERROR ") for error in errors]
+    assert found == [["1", words[0], "x"], ["2", None, words[1]], ["3", words[2], "0.5"]]
+
+
+@pytest.mark.parametrize("made", [xlsb, xls])
+def test_a_damaged_table_of_sectors_or_records_has_no_errors_and_no_end_is_not_waited_for(
+    made: Callable[[Table], bytes],
+) -> None:
+    content = made([["id"], ["#ERROR #N/A"]])
+    chance = random.Random(7)  # noqa: S311  nothing is secret here
+    for _ in range(300):
+        broken = bytearray(content)
+        for _ in range(chance.randrange(1, 20)):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        try:
+            workbook_errors.error_cells(io.BytesIO(bytes(broken)), "Sheet")
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError):
+            continue  # the archive, which the library says is damaged before
