@@ -87,7 +87,12 @@ class Settings(BaseModel):
 
     # --- work
     queues: Names = Field(("default",), min_length=1, description="Queues to claim from, separated by commas.")
-    concurrency: int = Field(4, ge=1, le=256, description="Jobs with open batches at one time.")
+    concurrency: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Jobs that run at one time; small files that are brought in together count as one.",
+    )
     batch_size: int = Field(20_000, ge=1, le=1_000_000, description="Rows of a batch at most.")
     import_roots: Paths = Field((), description="Directories that imports may read; without any, none.")
     remote_allow: Names = Field(
