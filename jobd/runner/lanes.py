@@ -156,7 +156,7 @@ class Lanes:
         taken = [self._waiting.popleft()]
         key = self._runner.bundle_key(taken[0]) if kept.bundles else None
         if key is not None:
-            most = min(BUNDLE_MAX, len(self._waiting) // 2 + 1)
+            most = min(BUNDLE_MAX, max(2, len(self._waiting) // 2 + 1))
             while len(taken) < most and self._waiting and self._runner.bundle_key(self._waiting[0]) == key:
                 taken.append(self._waiting.popleft())
         return taken

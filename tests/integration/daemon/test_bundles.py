@@ -182,14 +182,14 @@ async def test_a_job_cancelled_among_others_is_cancelled_and_no_other(things: Da
 
     Passings("bundle.inside", cancel)
     async with daemon_within(things, import_roots=tmp_path, concurrency=1):
-        jobs = await submit_all(things, write_files(tmp_path, 40))
+        jobs = await submit_all(things, write_files(tmp_path, 100))
         rows = await ended(things, jobs)
     assert len(victims) == 1
     assert {job: row["status"] for job, row in rows.items()} == dict.fromkeys(jobs, "completed") | {
         victims[0]: "cancelled"
     }
     assert rows[victims[0]]["processed_rows"] == 0
-    assert len(await ids(things)) == 39 * ROWS_EACH
+    assert len(await ids(things)) == 99 * ROWS_EACH
 
 
 @pytest.mark.parametrize("point", ["bundle.inside", "bundle.commit", "bundle.committed"])
@@ -207,13 +207,13 @@ async def test_a_connection_lost_in_the_middle_costs_nobody_a_row(
 
     passings = Passings(point, cut)
     async with daemon_within(things, import_roots=tmp_path, concurrency=1):
-        jobs = await submit_all(things, write_files(tmp_path, 40))
+        jobs = await submit_all(things, write_files(tmp_path, 100))
         rows = await ended(things, jobs)
     assert passings.count > 0
     assert {row["status"] for row in rows.values()} == {"completed"}
     assert {row["items_added"] for row in rows.values()} == {ROWS_EACH}
     assert {(row["retry_count"], row["lease_token"]) for row in rows.values()} == {(0, 1)}
-    assert await ids(things) == list(range(40 * ROWS_EACH))
+    assert await ids(things) == list(range(100 * ROWS_EACH))
 
 
 @pytest.mark.parametrize("point", ["bundle.inside", "bundle.commit", "bundle.committed"])
