@@ -318,5 +318,6 @@ class Refusals:
             record = batch.refused[index]
             fields = self._fields.of_refused(batch, record)
             return RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], file, fields)
-        raw, fields = batch.raw_record(index), self._fields.of(batch, index)
+        raw = batch.raw_record(index)
+        fields = self._fields.of(batch, index, raw)
         return RejectedRecord(int(batch.rows[index]), raw[:REJECT_BYTES_MAX], file, fields)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
+from jobd.importing.as_written import AsWritten
 from jobd.importing.fields.forms.booleans import BooleanForm
 from jobd.importing.fields.forms.json_text import json_string
 from jobd.importing.fields.forms.numbers import NumberForm
@@ -84,22 +85,54 @@ class RejectFields:
         is_collected = options.rest is not None and (not layout.header or layout.header[-1] == REST)
         self._rest = layout.column_count - 1 if self._is_csv and is_collected else None
         self._columns = _columns(layout, mapping, options, forms)
+        self._names = [column.name for column in self._columns]
+        self._is_whole = len(self._columns) == self._width
+        self._standing = AsWritten(layout.dialect) if self._are_values_kept else None
 
-    def of(self, batch: RecordBatch, number: int) -> str:
-        """A record that the reader took."""
-        raw = batch.raw_record(number)
+    @property
+    def _are_values_kept(self) -> bool:
+        """Whether what stands in a record is what is written of it, also where it is a word for null."""
+        return (
+            self._is_csv
+            and self._rest is None
+            and not any(
+                column.is_rest or column.quoted_words or any(map(_IS_NOT_PLAIN.search, column.words))
+                for column in self._columns
+            )
+        )
+
+    def of(self, batch: RecordBatch, number: int, raw: bytes) -> str:
+        """A record that the reader took, and its bytes."""
         if len(raw) > REJECT_BYTES_MAX:
-            return self._unread(raw[:REJECT_BYTES_MAX], NOT_MENDED, None)
+            return self._unread(raw, NOT_MENDED, None)
+        standing = self._as_written(raw)
+        if standing is not None and len(standing) == self._width:
+            return _object(self._named(standing))
         return _object(self._values(batch.fields(number)))
 
     def of_refused(self, batch: RecordBatch, record: RefusedRecord) -> str:
         """A record that the reader could not take: as far as it can be made out, and whole behind that."""
         values: Sequence[FieldValue | None] | None = record.values
+        standing = self._as_written(record.raw) if values is None else None
+        if standing is not None:
+            return self._annotated(self._named(standing), record.code, record.raw)
         if values is None and not self._is_csv and record.raw[:1] == b"{":
             values = self._members(record.raw)
         elif values is None and (self._is_csv or record.code in _RAGGED):
             values = self._collected(divided(record.raw, batch.dialect))
-        return self._unread(record.raw[:REJECT_BYTES_MAX], record.code, values)
+        return self._unread(record.raw, record.code, values)
+
+    def _as_written(self, raw: bytes) -> Sequence[str] | None:
+        return None if self._standing is None else self._standing.values(raw)
+
+    def _named(self, standing: Sequence[str]) -> dict[str, str]:
+        """Each column's value, of those that stand in a record; of one that is missing, a null."""
+        if len(standing) >= self._width and self._is_whole:
+            return dict(zip(self._names, standing, strict=False))
+        return {
+            column.name: standing[column.position] if column.position < len(standing) else column.null
+            for column in self._columns
+        }
 
     def _collected(self, values: Sequence[FieldValue] | None) -> Sequence[FieldValue | None] | None:
         """The values as the reader gives them: surplus ones as one, not known where one of them is not."""
@@ -110,8 +143,11 @@ class RejectFields:
         return [*values[: self._rest], FieldValue(array, was_quoted=True) if all(map(_is_text, rest)) else None]
 
     def _unread(self, raw: bytes, code: str, values: Sequence[FieldValue | None] | None) -> str:
-        text = raw.decode(self._codec, "backslashreplace").replace("\0", r"\x00")
-        written = self._values([each if each and _is_text(each) else None for each in values or ()])
+        known = [each if each and _is_text(each) else None for each in values or ()]
+        return self._annotated(self._values(known), code, raw)
+
+    def _annotated(self, written: dict[str, str], code: str, raw: bytes) -> str:
+        text = raw[:REJECT_BYTES_MAX].decode(self._codec, "backslashreplace").replace("\0", r"\x00")
         filled = sum(value not in {"", '""'} for value in written.values())
         return _object(written | {CODE: code, FILLED: str(filled), RECORD: _quoted(text)})
 

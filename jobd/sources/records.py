@@ -156,11 +156,16 @@ class RecordBatch:
 
     def file_of(self, index: int) -> str:
         """The name of the file that a record is of."""
-        return self.spans[bisect_right(self.spans, index, key=attrgetter("stop"))].name
+        return self._name_of("stop", index)
 
     def file_of_refused(self, index: int) -> str:
         """The name of the file that a refused record is of."""
-        return self.spans[bisect_right(self.spans, index, key=attrgetter("refused_stop"))].name
+        return self._name_of("refused_stop", index)
+
+    def _name_of(self, stop: str, index: int) -> str:
+        if len(self.spans) == 1:
+            return self.spans[0].name
+        return self.spans[bisect_right(self.spans, index, key=attrgetter(stop))].name
 
     def raw_record(self, index: int) -> bytes:
         """One record as it stands in its source, without its line end."""
