@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from jobd.importing.target import ForeignKey, TargetColumn, UniqueIndex
     from jobd.importing.ways.statements import Statements
 
+# PostgreSQL looks through its directory of time zones for each word that it does not know in one of these.
+_TIMES = frozenset({
+    "date", "time without time zone", "time with time zone", "timestamp without time zone",
+    "timestamp with time zone",
+})  # fmt: skip
+
 
 class RowStatements:
     """Statements about single rows of one import's staging tables."""
@@ -69,6 +75,8 @@ class RowStatements:
         if column.type_name == "text":
             return None
         name = literal(column.type_name)
+        if is_soft and self.explains_softly and column.base_type in _TIMES:
+            return self._explain_times(place, name)
         if is_soft and self.explains_softly:
             call = f"pg_input_error_info(x.c{place}, {name})"
             bad = f"not pg_input_is_valid(x.c{place}, {name})"
@@ -80,6 +88,17 @@ class RowStatements:
             f"select x.{NUMBER} as number, {place} as place, e.message, e.sql_error_code as sqlstate, "
             f"left(x.c{place}, {RAW_DATA_CHARACTERS_MAX}) as value "
             f"from {self._all.texts} x cross join lateral {call} as e where {bad}"
+        )
+
+    def _explain_times(self, place: int, name: str) -> str:
+        """Each value once, all of them before any is tried (hence the offset)."""
+        return (
+            f"select n.number, {place} as place, e.message, e.sql_error_code as sqlstate, "
+            f"left(d.value, {RAW_DATA_CHARACTERS_MAX}) as value "
+            f"from (select c{place} as value, array_agg({NUMBER}) as numbers "
+            f"from {self._all.texts} group by c{place} offset 0) d "
+            f"cross join lateral pg_input_error_info(d.value, {name}) as e "
+            f"cross join lateral unnest(d.numbers) as n (number) where not pg_input_is_valid(d.value, {name})"
         )
 
     @cached_property

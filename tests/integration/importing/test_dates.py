@@ -177,3 +177,16 @@ async def test_constants_are_in_the_stated_zone_too(connection: asyncpg.Connecti
     options = {"time_zone": "+02:00", "constants": {"at": "2024-01-01 12:00"}}
     assert (await _import(connection, tmp_path, ["id", "1"], options)).counts == (1, 0, 0, 0, 0)
     assert await _rows(connection) == [(1, datetime(2024, 1, 1, 10, tzinfo=UTC))]
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamptz", "a_day"])
+async def test_a_bad_time_that_many_records_share_is_told_of_each(
+    connection: asyncpg.Connection, tmp_path: Path, kind: str
+) -> None:
+    await connection.execute(f"create domain a_day as date; create table t (id int primary key, at {kind})")
+    lines = ["id,at", "1,unknown", "2,2024-01-02", "3,", "4,never", "5,unknown", "6,2024-01-02", "7,unknown"]
+    imported = await import_file(connection, write(tmp_path / "t.csv", lines), "t")
+    assert imported.counts == (3, 0, 0, 0, 4)
+    errors = [(error.row_number, error.field, error.raw_data) for error in imported.errors]
+    assert errors == [(1, "at", "unknown"), (4, "at", "never"), (5, "at", "unknown"), (7, "at", "unknown")]
+    assert len({error.message for error in imported.errors}) == 2
