@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobd.sources.formats.csv_cutter import CsvShape, Marks
+from jobd.sources.formats.csv_cutter import LF
+from jobd.sources.formats.inside import inside
 from jobd.sources.formats.json_escapes import unescaped
 from jobd.sources.formats.json_nesting import depth_of
 from jobd.sources.splice import keep_spans
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Values = tuple[msgspec.Raw | bytes, ...]
     Csv = tuple[bytes, np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int32]]]
 
-_SHAPE = CsvShape(delimiter=ord(","), quote=ord('"'), escape=ord('"'))
+_COMMA, _QUOTE = ord(","), ord('"')
 
 
 class NestedTooDeeply(ValueError):
@@ -42,11 +43,17 @@ def to_csv(text: bytes, rows: Sequence[Values], columns: int, depth_max: int) ->
         quoted = partial(_nested_quoted, depth_max=depth_max - 1)
         rows = [tuple(map(quoted, row)) for row in rows]
     data = unescaped(b"\n".join(map(b",".join, rows)) + b"\n")
-    marks = Marks.of(data, _SHAPE, with_delimiters=True)
-    separators = marks.positions if marks.is_inside is None else marks.positions[~marks.is_inside]
-    fields = separators.reshape(-1, columns)
+    fields = _separators(data).reshape(-1, columns)
     data, fields = _without_nulls(data, fields)
     return data, fields[:, -1] + 1, fields.astype(np.int32)
+
+
+def _separators(data: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where commas and line ends stand outside quotes."""
+    array = np.frombuffer(data, np.uint8)
+    is_separator = array == _COMMA
+    is_separator |= array == LF
+    return np.flatnonzero(is_separator > inside(array == _QUOTE))
 
 
 def is_too_deep(value: bytes, depth_max: int) -> bool:

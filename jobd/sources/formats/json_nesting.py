@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jobd.sources.formats.inside import inside
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -83,18 +85,11 @@ class Nesting:
         marks |= np.equal(folded, ord("}"), out=found)
         is_quote = np.equal(array, _QUOTE, out=found)
         self._forget_escaped(array, is_quote)
-        marks |= is_quote
-        positions = np.flatnonzero(marks)
-        kinds = array[positions]
-        quotes = (kinds == _QUOTE).view(np.uint8)
-        inside = np.cumsum(quotes, dtype=np.uint8)  # modulo 256 a sum keeps its parity
-        if self._is_inside:
-            inside += np.uint8(1)
-        if len(inside):
-            self._is_inside = bool(inside[-1] & 1)
-        is_outside = ((inside | quotes) & 1) == 0
-        positions = positions[is_outside]
-        opens = (kinds[is_outside] & _OPENING_BIT) != 0
+        is_inside = inside(is_quote, begins_inside=self._is_inside)
+        if size:
+            self._is_inside = bool(is_inside[-1])
+        positions = np.flatnonzero(np.greater(marks, is_inside, out=marks))
+        opens = (array[positions] & _OPENING_BIT) != 0
         depths = np.cumsum(np.where(opens, 1, -1)) + self._depth
         if len(depths):
             self._depth = int(depths[-1])
