@@ -40,6 +40,19 @@ class Classified:
     found: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class KeySpan:
+    """Between which keys the staged rows lie."""
+
+    least: int
+    greatest: int
+    has_repeats: bool
+
+    def is_dense(self, rows: int) -> bool:
+        """Whether they lie so close together that few other rows can be there."""
+        return self.greatest - self.least < DENSE_SPAN_MAX * rows
+
+
 async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bool, may_repeat: bool) -> None:
     """Bring in staged rows, all of them or those named, as a set.
 
@@ -54,9 +67,12 @@ async def merge(work: Work, numbers: Sequence[int] | None, *, are_mostly_new: bo
     async with work.savepoint("jobd_merge"):
         seen: int | None = None
         for _look in range(LOOKS_MAX):
-            classified = await classify(work, numbers)
+            span = await _key_span(work) if numbers is None else None
+            classified = await classify(work, numbers, span)
             if (classified.new or classified.found) and seen is None:
-                await _require_independent(work, numbers, classified, may_repeat=may_repeat)
+                if may_repeat and await _has_repeats(work, numbers, span):
+                    raise Repeated
+                await _require_independent(work, numbers, classified)
             is_settled = len(classified.new) == seen
             seen = len(classified.new)
             dropped = await _write(work, classified, expects_gaps=is_settled)
@@ -83,14 +99,18 @@ def _settle(work: Work, numbers: Sequence[int] | None, classified: Classified, d
         work.settle(classified.found, Fate.SKIPPED if mode is OnConflict.SKIP else Fate.UPDATED)
 
 
-async def _require_independent(
-    work: Work, numbers: Sequence[int] | None, classified: Classified, *, may_repeat: bool
-) -> None:
+async def _has_repeats(work: Work, numbers: Sequence[int] | None, span: KeySpan | None) -> bool:
+    """Whether any key occurs twice; asked only where it is not known with the span."""
+    if span is not None:
+        return span.has_repeats
+    arguments = () if numbers is None else (numbers,)
+    return bool(await work.value(work.plan.statements.has_repeats(is_part=numbers is not None), *arguments))
+
+
+async def _require_independent(work: Work, numbers: Sequence[int] | None, classified: Classified) -> None:
     """Raise where the order of rows decides what becomes of them."""
     part = numbers is not None
     arguments = () if numbers is None else (numbers,)
-    if may_repeat and await work.value(work.plan.statements.has_repeats(is_part=part), *arguments):
-        raise Repeated
     rules = work.plan.rules
     if not classified.found or not rules.updates:
         return
@@ -107,28 +127,27 @@ async def _require_independent(
             raise Unsettled(f"rows collide in {index.name}")
 
 
-async def classify(work: Work, numbers: Sequence[int] | None) -> Classified:
+async def classify(work: Work, numbers: Sequence[int] | None, span: KeySpan | None = None) -> Classified:
     """Look the keys up in the target: one by one, or where they lie close together, all between them at once."""
     statements = work.plan.statements
-    span = await _dense_span(work) if numbers is None else None
-    if span is None:
+    if span is None or not span.is_dense(work.staged):
         await work.probe()
         arguments = () if numbers is None else (numbers,)
         row = (await work.fetch(statements.classify(is_part=numbers is not None), *arguments))[0]
     else:
         await work.scan()
-        row = (await work.fetch(statements.classify(is_part=False, is_span=True), *span))[0]
+        statement = statements.classify(is_part=False, is_span=True)
+        row = (await work.fetch(statement, span.least, span.greatest))[0]
         await work.probe()
     return Classified(row["new_rows"], row["found_rows"])
 
 
-async def _dense_span(work: Work) -> tuple[int, int] | None:
-    """Between which keys the staged rows lie, if so close that few other rows can be there."""
+async def _key_span(work: Work) -> KeySpan | None:
+    """Between which keys the staged rows lie, where that may matter."""
     if not work.plan.statements.has_number_key or work.staged < DENSE_ROWS_MIN:
         return None
     row = (await work.fetch(work.plan.statements.key_span))[0]
-    least, greatest = row["least"], row["greatest"]
-    return None if least is None or greatest - least >= DENSE_SPAN_MAX * work.staged else (least, greatest)
+    return None if row["least"] is None else KeySpan(row["least"], row["greatest"], row["has_repeats"])
 
 
 async def _add_all(work: Work, numbers: Sequence[int] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import asyncpg
+import numpy as np
 
 from jobd.db.copy import copy_in
 from jobd.importing.codes import is_about_a_row
@@ -22,8 +23,7 @@ async def stage(work: Work) -> None:
     if missing is None:
         await _by_texts(work)
         return
-    lacking = [number for number in range(len(work.arranged)) if work.arranged.lacking[number]]
-    explained = await explain(work, [*missing, *lacking])
+    explained = await explain(work, [*missing, *np.flatnonzero(work.arranged.lacking).tolist()])
     unexplained = set(missing) - explained
     if unexplained:
         # COPY left them out and yet each of their values is fine by itself: ask again, the slow way.

@@ -207,8 +207,12 @@ class Statements:
 
     @cached_property
     def key_span(self) -> str:
-        """The least and the greatest key that are staged."""
-        return f"select min(s.{self._key[0]}) as least, max(s.{self._key[0]}) as greatest from {self.typed} s"
+        """The least and the greatest key that are staged, and whether any occurs twice."""
+        key = f"s.{self._key[0]}"
+        return (
+            f"select min({key}) as least, max({key}) as greatest, count(distinct {key}) < count(*) as has_repeats "
+            f"from {self.typed} s"
+        )
 
     def classify(self, *, is_part: bool, is_span: bool = False) -> str:
         """Which rows are new, and which exist and differ; the others are unchanged.
