@@ -255,6 +255,8 @@ class Refusals:
     def places(self) -> list[int]:
         """The places of all refused records among those of the batch, from 1, ascending."""
         batch = self._arranged.original
+        if not self._errors and not batch.refused:
+            return []
         own = np.array(sorted(self._errors), np.int64)
         found: list[int] = []
         before = taken = refused = 0

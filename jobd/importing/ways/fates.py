@@ -10,6 +10,8 @@ import numpy as np
 from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Fates: TypeAlias = NDArray[np.int8]
@@ -35,3 +37,12 @@ def tally_of(fates: Fates) -> Tally:
     """How many records have each fate."""
     counts = np.bincount(fates, minlength=len(Fate)).tolist()
     return Tally(*(counts[fate] for fate in Fate if fate is not Fate.UNSETTLED))
+
+
+def tallies_of(fates: Fates, stops: Sequence[int]) -> list[Tally]:
+    """The same for consecutive parts; ``stops[i]`` is the number behind part i's last record."""
+    kinds = len(Fate)
+    lengths = np.diff(np.array([0, *stops], np.int64))
+    parts = np.repeat(np.arange(len(stops)), lengths)
+    counts = np.bincount(parts * kinds + fates, minlength=len(stops) * kinds).reshape(len(stops), kinds)
+    return [Tally(*part) for part in counts[:, Fate.ADDED :].tolist()]

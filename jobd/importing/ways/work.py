@@ -11,7 +11,7 @@ import numpy as np
 
 from jobd.errors import TargetError
 from jobd.importing.codes import is_about_a_row
-from jobd.importing.ways.fates import Fate, tally_of, unsettled
+from jobd.importing.ways.fates import Fate, tallies_of, tally_of, unsettled
 from jobd.model.tally import Tally
 
 if TYPE_CHECKING:
@@ -126,12 +126,11 @@ class Work:
 
     def tallies_by_span(self) -> list[Tally]:
         """All records of each of the batch's files, those that the reader refused included."""
-        tallies = []
-        start = refused_start = 0
-        for span in self.arranged.original.spans:
-            own = tally_of(self.fates[start : span.stop])
-            tallies.append(own + Tally(refused=span.refused_stop - refused_start))
-            start, refused_start = span.stop, span.refused_stop
+        spans = self.arranged.original.spans
+        by_reader = np.diff([span.refused_stop for span in spans], prepend=0).tolist()
+        tallies = tallies_of(self.fates, [span.stop for span in spans])
+        if any(by_reader):
+            tallies = [tally + Tally(refused=own) for tally, own in zip(tallies, by_reader, strict=True)]
         return tallies
 
     def settle(self, numbers: Numbers, fate: Fate) -> None:
