@@ -308,18 +308,25 @@ class Refusals:
         if len(batch.spans) > 1:
             places = {span.name: place for place, span in enumerate(batch.spans)}
             found.sort(key=lambda each: places[self._file_of(each[1], is_of_reader=each[2])])
-        return [self._reject(index, is_of_reader=is_of_reader) for _, index, is_of_reader in found[:room]]
+        found = found[:room]
+        raws = iter(batch.raw_records([index for _, index, is_of_reader in found if not is_of_reader]))
+        return [
+            self._reject_of_reader(index) if is_of_reader else self._reject(index, row, next(raws))
+            for row, index, is_of_reader in found
+        ]
 
     def _file_of(self, index: int, *, is_of_reader: bool) -> str:
         batch = self._arranged.original
         return batch.file_of_refused(index) if is_of_reader else batch.file_of(index)
 
-    def _reject(self, index: int, *, is_of_reader: bool) -> RejectedRecord:
-        batch, file = self._arranged.original, self._file_of(index, is_of_reader=is_of_reader)
-        if is_of_reader:
-            record = batch.refused[index]
-            fields = self._fields.of_refused(batch, record)
-            return RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], file, fields)
-        raw = batch.raw_record(index)
+    def _reject(self, index: int, row: int, raw: bytes) -> RejectedRecord:
+        batch = self._arranged.original
         fields = self._fields.of(batch, index, raw)
-        return RejectedRecord(int(batch.rows[index]), raw[:REJECT_BYTES_MAX], file, fields)
+        return RejectedRecord(row, raw[:REJECT_BYTES_MAX], batch.file_of(index), fields)
+
+    def _reject_of_reader(self, index: int) -> RejectedRecord:
+        batch = self._arranged.original
+        record = batch.refused[index]
+        fields = self._fields.of_refused(batch, record)
+        file = batch.file_of_refused(index)
+        return RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], file, fields)
