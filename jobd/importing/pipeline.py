@@ -270,7 +270,7 @@ class Import:
         if self._rehearsal is not None:
             self._rehearsal.committed()
         if work is not None and ready.importer is not None:
-            self._pace.learn(batch.record_count, time.monotonic() - began_at)
+            self._pace.learn(batch.record_count, time.monotonic() - began_at, tally.refused)
             ready.importer.learn(work)
             self._ways["direct" if work.went_direct else "staged"] += 1
         self._cursor = batch.cursor

@@ -5,6 +5,8 @@ from __future__ import annotations
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 COMMIT_SECONDS_MAX = 0.5
 ROWS_MIN = 100
+# A refused record is kept as objects, of which this many take some ten megabytes.
+REFUSED_MAX = 5_000
 
 
 class Pace:
@@ -15,10 +17,10 @@ class Pace:
         self.rows = rows_max
         self.bytes = BATCH_BYTES_MAX
 
-    def learn(self, rows: int, seconds: float) -> None:
-        """Shrink after a batch that took long, grow back after short ones."""
-        if seconds > COMMIT_SECONDS_MAX:
-            fitting = int(rows * COMMIT_SECONDS_MAX / seconds)
-            self.rows = min(self._rows_max, max(ROWS_MIN, fitting))
-        elif seconds < COMMIT_SECONDS_MAX / 2:
+    def learn(self, rows: int, seconds: float, refused: int = 0) -> None:
+        """Shrink after a batch that took long or had many refused records, grow back after others."""
+        share = min(COMMIT_SECONDS_MAX / max(seconds, 1e-9), REFUSED_MAX / max(refused, 1))
+        if share < 1:
+            self.rows = min(self._rows_max, max(ROWS_MIN, int(rows * share)))
+        elif share > 2:
             self.rows = min(self._rows_max, max(self.rows, self.rows * 3 // 2, rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -42,7 +43,7 @@ def tally_of(fates: Fates) -> Tally:
 def tallies_of(fates: Fates, stops: Sequence[int]) -> list[Tally]:
     """The same for consecutive parts; ``stops[i]`` is the number behind part i's last record."""
     kinds = len(Fate)
-    lengths = np.diff(np.array([0, *stops], np.int64))
+    lengths = [stop - start for start, stop in pairwise((0, *stops))]
     parts = np.repeat(np.arange(len(stops)), lengths)
     counts = np.bincount(parts * kinds + fates, minlength=len(stops) * kinds).reshape(len(stops), kinds)
     return [Tally(*part) for part in counts[:, Fate.ADDED :].tolist()]
