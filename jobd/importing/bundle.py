@@ -6,8 +6,10 @@ refused by the target: whatever needs to be told is told by the usual way.
 
 from __future__ import annotations
 
+import stat
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -126,10 +128,14 @@ def _read_all(
 
 def _read(job: Job, places: Places, options: FeedOptions, importers: Importers) -> SmallFile | None:
     """A file whose records are all well; None where it is not small, or not one file."""
+    path = Path(job.source or "")
+    status = path.stat()  # at first, as opening a large archive may mean to unpack it
+    if not stat.S_ISREG(status.st_mode) or status.st_size > SMALL_BYTES:
+        return None
     files = open_files(job.source or "", places, options.reading.limits)
     try:
         stored = files.stored
-        if stored is None or len(files.entries) != 1 or not 0 < (stored.size_bytes or 0) <= SMALL_BYTES:
+        if stored is None or len(files.entries) != 1:
             return None
         feed = Feed(files, options)
         feed.accepts = importers.accepts
