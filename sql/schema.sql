@@ -1349,6 +1349,8 @@ begin
             new.cancel_requested := false;
         elsif old.status <> 'running' then
             new.pause_requested := false;
+            -- Set last of all. A row just as it was would mean to job_resume that the flag was cleared.
+            new.updated_at := null;
         end if;
     end if;
     return new;

@@ -45,6 +45,14 @@ async def test_the_pause_flag_pauses_a_pending_job_and_clearing_it_resumes(datab
     assert await status_of(database, job_id) == "pending"
 
 
+async def test_the_pause_flag_on_a_paused_job_changes_nothing(database: Database) -> None:
+    job_id = await job_in(database, "paused")
+    await set_flag(database, job_id, "pause_requested = true")
+    row = await row_of(database, job_id)
+    assert (row["status"], row["version"], row["pause_requested"]) == ("paused", 2, False)
+    assert len(await events_of(database, job_id)) == 2
+
+
 async def test_writing_a_whole_row_back_does_not_resume_a_paused_job(database: Database) -> None:
     job_id = await job_in(database, "paused")
     await set_flag(database, job_id, "metadata = '{\"a\": 1}', pause_requested = false, status = status")
