@@ -47,8 +47,8 @@ test-versions: $(STAMP) ## what speaks SQL, on PostgreSQL 15, 16 and 17 (many mi
 			tests/sql tests/integration/importing tests/integration/rights tests/property || exit 1; \
 	done
 
-fuzz: $(STAMP) ## broken and hostile input, for 3 minutes or FUZZ_SECONDS; what fails is kept in .fuzz
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-180} $(BIN)/python -m pytest -q --timeout 0 tests/fuzz
+fuzz: $(STAMP) ## broken and hostile input, and calls in any order, for 3 minutes or FUZZ_SECONDS; bad input is kept in .fuzz
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-180} $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/property/test_lifecycle.py
 
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench

@@ -54,7 +54,9 @@ class Worker:
         )
 
 
-async def commit_batch(connection: asyncpg.Connection, job: asyncpg.Record, **values: Any) -> asyncpg.Record:
+async def commit_batch(
+    connection: asyncpg.Connection, job: asyncpg.Record | dict[str, object], **values: Any
+) -> asyncpg.Record:
     """Call commit_batch as the end of a batch's transaction; what is not given is 0 or null."""
     counts = [values.get(name, 0) for name in ("added", "updated", "unchanged", "skipped", "refused")]
     row = values.get("row")
