@@ -8,12 +8,15 @@ invariant                              tests
 ====================================== =====================================================================
 1 one transaction per batch            test_atomic_batches: a reader never sees rows without their counters
                                        test_kill_points: killed before, inside, right after COMMIT …
+                                       test_cut_connections: before a COMMIT, before its answer, anywhere
 2 fenced                               test_frozen: the waker writes nothing, and its locks hold up nobody
+                                       test_network: a lost host writes nothing later
                                        test_fence: a lease that was taken commits, begins and finishes nothing
 3 requests are flags                   test_stop_latency: without notifications, by flag column
                                        test_stop_without_worker: with the daemon dead, in an open transaction
 4 liveness, never age                  test_liveness: longer than many leases
                                        test_server_restart: nobody takes anything away
+                                       test_network: a lost host's job goes on elsewhere
                                        test_takeover: a killed daemon's import goes on within 3 s
 5 an interruption is not a failure     test_random_kills (max_retries is 0), test_liveness: SIGTERM hands back
                                        test_deadly_file: stopped after five, naming the row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.daemons import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -47,3 +47,9 @@ async def ended(database: Database, jobs: Sequence[UUID], within: float = 30.0) 
     await until(lambda: database.fetchval(left, list(jobs)), lambda count: count == 0, within)
     rows = await database.fetch("select * from jobd.job where id = any ($1)", list(jobs))
     return {row["id"]: dict(row) for row in rows}
+
+
+def assert_imported_once(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Nothing was wrong with the files, and each is done by its job's first claim."""
+    told = {(job["status"], job["items_added"], job["retry_count"], job["lease_token"]) for job in jobs}
+    assert told == {("completed", ROWS_EACH, 0, 1)}
