@@ -66,60 +66,62 @@ class Refusals:
         """Start again: what was refused so far is undone with its savepoint."""
         self._errors.clear()
 
-    def refuse_values(self, rows: Iterable[Any], numbers: Iterable[int]) -> set[int]:
-        """Fields whose type refuses their value, or that are null and may not be: the rows of ``explain``.
+    def refuse_values(self, found: Iterable[Any], numbers: Iterable[int]) -> set[int]:
+        """Fields whose type refuses their value, or that are null and may not be: what ``explain`` finds.
 
         Beside them what is objected to in the records ``numbers``. There may be tens of thousands, so this is
         written to be fast.
         """
-        found = self._refuse_values(self._with_objections(rows, numbers) if self._arranged.objections else rows)
-        if self._arranged.objections:
-            found |= self._refuse_objects(numbers)
-        return found
+        if not self._arranged.objections:
+            return self._refuse_values(found)
+        return self._refuse_values(self._with_objections(found, numbers)) | self._refuse_objects(numbers)
 
-    def _refuse_values(self, rows: Iterable[Any]) -> set[int]:
-        row_numbers, lines = self._arranged.original.rows.tolist(), self._arranged.original.lines.tolist()
-        fields = [self._field_name(column.name) for column in self._mapping.columns]
-        errors, rewritten, file_of = self._errors, self._rewritten, self._arranged.original.file_of
-        found: set[int] = set()
-        nulls: dict[int, tuple[str, str]] = {}
-        for number, place, message, sqlstate, value in rows:
+    def _refuse_values(self, found: Iterable[Any]) -> set[int]:
+        batch, errors = self._arranged.original, self._errors
+        names = [span.name for span in batch.spans]
+        refused: set[int] = set()
+        for place, sqlstate, numbers, messages, values in found:
             kind, code = classify(sqlstate)
-            raw = value
-            if value is None:
-                code, message = nulls.get(place) or nulls.setdefault(place, self._null(place))  # noqa: PLW2901
-            if value is None or place in rewritten:
-                raw = self._value(number, self._mapping.columns[place].name)
-                raw = raw and raw[:RAW_DATA_CHARACTERS_MAX]
+            name = self._mapping.columns[place].name
+            raws = values
+            if values[0] is None:
+                code, message = self._null(place)
+                messages = [message] * len(numbers)  # noqa: PLW2901
+            if values[0] is None or place in self._rewritten:
+                shown = (self._value(number, name) for number in numbers)
+                raws = [raw and raw[:RAW_DATA_CHARACTERS_MAX] for raw in shown]
+            files = names * len(numbers) if len(names) == 1 else map(batch.file_of, numbers)
+            field = self._field_name(name)
             state = sqlstate if len(sqlstate) == 5 else None
-            found.add(number)
-            errors.setdefault(number, []).append(
-                RowError(
-                    row_numbers[number],
-                    lines[number],
-                    kind,
-                    code,
-                    message,
-                    fields[place],
-                    file_of(number),
-                    state,
-                    None,
-                    raw,
-                )
-            )
-        return found
+            places = np.array(numbers, np.int64)
+            rows, lines = batch.rows[places].tolist(), batch.lines[places].tolist()
+            for number, row, line, message, file, raw in zip(
+                numbers, rows, lines, messages, files, raws, strict=True
+            ):
+                error = RowError(row, line, kind, code, message, field, file, state, None, raw)
+                if number in errors:
+                    errors[number].append(error)
+                else:
+                    errors[number] = [error]
+            refused.update(numbers)
+        return refused
 
-    def _with_objections(self, rows: Iterable[Any], numbers: Iterable[int]) -> list[Any]:
-        """The rows of ``explain`` and the objections, which go before PostgreSQL's own where a field has both."""
+    def _with_objections(self, found: Iterable[Any], numbers: Iterable[int]) -> list[Any]:
+        """What ``explain`` found and the objections, which go before PostgreSQL's own where a field has both."""
         objected = {
-            (number, self._first_field + each.place): each
+            (self._first_field + each.place, number): each
             for number in numbers
             for each in self._arranged.objections.to(number)
             if each.place is not None
         }
-        merged = [row for row in rows if (row[0], row[1]) not in objected]
-        merged += [(*at, each.message, each.reason, "") for at, each in objected.items()]
-        return sorted(merged, key=itemgetter(0, 1))
+        merged = [
+            (place, sqlstate, [number], [message], [value])
+            for place, sqlstate, *bad in found
+            for number, message, value in zip(*bad, strict=True)
+            if (place, number) not in objected
+        ]
+        merged += [(at[0], each.reason, [at[1]], [each.message], [""]) for at, each in objected.items()]
+        return sorted(merged, key=itemgetter(0))
 
     def _refuse_objects(self, numbers: Iterable[int]) -> set[int]:
         """Records that are objected to as a whole, or for fields of which nothing worse is known."""
