@@ -7,6 +7,7 @@ COMMIT_SECONDS_MAX = 0.5
 ROWS_MIN = 100
 # A refused record is kept as objects, of which this many take some ten megabytes.
 REFUSED_MAX = 5_000
+FIRST_MAX = 10_000
 
 
 class Pace:
@@ -14,7 +15,8 @@ class Pace:
 
     def __init__(self, rows_max: int) -> None:
         self._rows_max = rows_max
-        self.rows = rows_max
+        # The first one is smaller, as it may be of refused records, which take ten times the memory.
+        self.rows = min(rows_max, FIRST_MAX)
         self.bytes = BATCH_BYTES_MAX
 
     def learn(self, rows: int, seconds: float, refused: int = 0) -> None:
