@@ -14,7 +14,6 @@ from jobd.cli.screen import screen
 from jobd.client.connection import diagnosis_of
 from jobd.db import grants
 from jobd.errors import JobdError
-from jobd.sources.places.uri import parse_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -49,6 +48,9 @@ def grant(
     With JOBD_SUBMITTER_SECRET set, here and for the daemon, that login gets a password derived from it; else
     pg_hba.conf decides how it connects.
     """
+    # Here, since every command is loaded with the others, and sources bring numpy, which `jobd run` need not keep.
+    from jobd.sources.places.uri import parse_prefix  # noqa: PLC0415
+
     for prefix in source_prefix or ():
         try:
             parse_prefix(prefix)
