@@ -9,5 +9,6 @@ before that; ``importer`` brings a batch in, one of ``importers`` for each layou
 - ``ways``     the three ways into the table, which mean the same, and what became of each record
 
 ``refusals`` keeps the reasons, ``codes`` lists them. ``rehearsal`` brings batches in for a validation, with
-``seen`` to tell repeated keys; ``whole`` holds all of them in one transaction.
+``seen`` to tell repeated keys; ``whole`` holds all of them in one transaction. ``bundle`` imports the small
+files of several jobs as one batch, with what ``memory`` kept of the last job in the same slot.
 """
