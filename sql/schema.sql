@@ -2317,21 +2317,25 @@ $$;
 COMMENT ON FUNCTION jobd.record_imports(p_job_ids uuid[], p_completed_at timestamp with time zone) IS 'Writes down which content was imported.';
 
 CREATE FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[], p_fields text[]) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
+declare
+    v_room constant bigint := greatest(0, 100000 - p_errors_before);
+begin
     insert into jobd.job_reject (job_id, file, row_number, record, fields, submitted_role_oid)
     select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), r.fields::json,
         p_submitted_role_oid
     from unnest(p_row, p_file, p_record, p_fields) as r (row_number, file, record, fields)
-    where p_errors_before + cardinality(p_row) <= 100000
-        or (coalesce(r.file, ''), r.row_number) in (
-            select distinct coalesce(u.file, ''), u.row_number
-            from unnest(p_row, p_file) as u (row_number, file)
-            order by 1, 2
-            limit greatest(0, 100000 - p_errors_before)
-        )
+    limit v_room;
+exception when unique_violation then
+    insert into jobd.job_reject (job_id, file, row_number, record, fields, submitted_role_oid)
+    select p_job_id, coalesce(r.file, ''), r.row_number, substring(r.record for 65536), r.fields::json,
+        p_submitted_role_oid
+    from unnest(p_row, p_file, p_record, p_fields) as r (row_number, file, record, fields)
+    limit v_room
     on conflict do nothing;
+end
 $$;
 
 COMMENT ON FUNCTION jobd.record_rejects(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_file text[], p_record bytea[], p_fields text[]) IS 'Keeps the refused records of a batch.';
