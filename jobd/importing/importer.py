@@ -13,6 +13,7 @@ from jobd.importing.codes import as_failure
 from jobd.importing.fields.arrange import Arranger
 from jobd.importing.fields.prefix import Origin
 from jobd.importing.refusals import Refusals
+from jobd.importing.rejected import RejectedRecords
 from jobd.importing.target import require_unchanged, signature_of
 from jobd.importing.time_zone import set_time_zone
 from jobd.importing.ways.alone_statements import AloneStatements
@@ -24,6 +25,7 @@ from jobd.importing.ways.row_statements import RowStatements
 from jobd.importing.ways.staged import bring_in_staged
 from jobd.importing.ways.statements import Statements
 from jobd.importing.ways.work import Plan, Work
+from jobd.model.row_error import STORED_MAX
 
 if TYPE_CHECKING:
     from jobd.importing.fields.arrange import ArrangedBatch
@@ -105,12 +107,17 @@ class Importer:
         """Make a batch ready to be sent; may run in a thread."""
         return self._arranger.arrange(batch)
 
-    async def bring_in(self, connection: asyncpg.Connection, arranged: ArrangedBatch) -> Work:
+    async def bring_in(
+        self, connection: asyncpg.Connection, arranged: ArrangedBatch, errors_before: int = 0
+    ) -> Work:
         """Write a batch's rows in the open transaction and say what became of each record.
+
+        ``errors_before``: how many of the job's records were refused before; only so many are kept.
 
         Raises JobFailed when the target is not as it was or may not be written; other errors of the database pass.
         """
-        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, self._rejects, self._places)
+        records = RejectedRecords(arranged, self._rejects, max(0, STORED_MAX - errors_before))
+        refusals = Refusals(self.plan.target, self.plan.mapping, arranged, records, self._places)
         work = Work(connection, self.plan, arranged, refusals, self._job.id, self._job.lease_token)
         try:
             if self._time_zone is not None:

@@ -252,15 +252,15 @@ class Import:
 
         async def attempt(connection: Any) -> BatchResult:
             if self._rehearsal is None:
-                work = await ready.bring_in(connection)
+                work = await ready.bring_in(connection, self._judge.error_count)
             else:
-                work = await self._rehearsal.bring_in(connection, ready)
+                work = await self._rehearsal.bring_in(connection, ready, self._judge.error_count)
             cut = None
             if work is not None:
                 cut = self._judge.judge(work.refusals.places(), batch.record_count)
                 if cut is not None and cut.record_count < batch.record_count:
                     raise _CutShort(cut)
-            result = result_of(batch, work, self._judge.error_count)
+            result = result_of(batch, work)
             done[:] = [(work, cut, result.tally)]
             return result
 

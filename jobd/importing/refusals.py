@@ -11,8 +11,6 @@ from jobd.errors import TargetChanged
 from jobd.importing.codes import classify
 from jobd.model.row_error import (
     RAW_DATA_CHARACTERS_MAX,
-    REJECT_BYTES_MAX,
-    STORED_MAX,
     ErrorType,
     RejectedRecord,
     RowError,
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from jobd.importing.fields.arrange import ArrangedBatch
     from jobd.importing.fields.mapping import FieldMapping
     from jobd.importing.objections import Objection
-    from jobd.importing.reject_fields import RejectFields
+    from jobd.importing.rejected import RejectedRecords
     from jobd.importing.target import Target
 
 T = TypeVar("T")
@@ -39,13 +37,13 @@ class Refusals:
         target: Target,
         mapping: FieldMapping,
         arranged: ArrangedBatch,
-        fields: RejectFields,
+        records: RejectedRecords,
         rewritten: Collection[int] = (),
     ) -> None:
         self._target = target
         self._mapping = mapping
         self._arranged = arranged
-        self._fields = fields
+        self.records = records
         self._first_field = len(mapping.columns) - len(mapping.fields)
         # Columns whose fields PostgreSQL may have been shown written otherwise than in the file.
         self._rewritten = frozenset(place + self._first_field for place in rewritten)
@@ -299,36 +297,6 @@ class Refusals:
             raw_data=text[:RAW_DATA_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}"),
         )
 
-    def rejects(self, room: int = STORED_MAX) -> list[RejectedRecord]:
-        """The first of the records themselves, by file and row."""
-        batch = self._arranged.original
-        # Lists, since an element of an array costs as much as all the rest.
-        rows = batch.rows.tolist() if self._errors else []
-        found = [(record.row_number, index, True) for index, record in enumerate(batch.refused)]
-        found += [(rows[number], number, False) for number in self._errors]
-        found.sort()
-        if len(batch.spans) > 1:
-            places = {span.name: place for place, span in enumerate(batch.spans)}
-            found.sort(key=lambda each: places[self._file_of(each[1], is_of_reader=each[2])])
-        found = found[:room]
-        raws = iter(batch.raw_records([index for _, index, is_of_reader in found if not is_of_reader]))
-        return [
-            self._reject_of_reader(index) if is_of_reader else self._reject(index, row, next(raws))
-            for row, index, is_of_reader in found
-        ]
-
-    def _file_of(self, index: int, *, is_of_reader: bool) -> str:
-        batch = self._arranged.original
-        return batch.file_of_refused(index) if is_of_reader else batch.file_of(index)
-
-    def _reject(self, index: int, row: int, raw: bytes) -> RejectedRecord:
-        batch = self._arranged.original
-        fields = self._fields.of(batch, index, raw)
-        return RejectedRecord(row, raw[:REJECT_BYTES_MAX], batch.file_of(index), fields)
-
-    def _reject_of_reader(self, index: int) -> RejectedRecord:
-        batch = self._arranged.original
-        record = batch.refused[index]
-        fields = self._fields.of_refused(batch, record)
-        file = batch.file_of_refused(index)
-        return RejectedRecord(record.row_number, record.raw[:REJECT_BYTES_MAX], file, fields)
+    def rejects(self) -> list[RejectedRecord]:
+        """The records themselves, by file and row, as far as there is room for them."""
+        return self.records.write(self._errors)

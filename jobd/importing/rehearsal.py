@@ -45,10 +45,10 @@ class Rehearsal:
         """Look at the rows of a batch that is not undone before the next one."""
         self.rows += await _landed(work, ROWS_SHOWN_MAX - len(self.rows))
 
-    async def bring_in(self, connection: asyncpg.Connection, ready: Ready) -> Work | None:
+    async def bring_in(self, connection: asyncpg.Connection, ready: Ready, errors_before: int = 0) -> Work | None:
         """Try a batch in the open transaction, and undo it; what is learnt counts from ``committed`` on."""
         await connection.execute("savepoint jobd_rehearsal")
-        work = await ready.bring_in(connection)
+        work = await ready.bring_in(connection, errors_before)
         self._batch = ({}, [])
         if work is not None and len(work.arranged):
             rows = await _landed(work, ROWS_SHOWN_MAX - len(self.rows))

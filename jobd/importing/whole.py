@@ -150,7 +150,7 @@ class Whole:
 
     def _judged(self, ready: Ready, work: Work | None, judge: ErrorJudge, account: _Account) -> ErrorJudge:
         """Add a batch to the account; raises where it has a record refused too many."""
-        result = result_of(ready.batch, work, 0)
+        result = result_of(ready.batch, work)
         if work is None:
             account.add(result)
             return judge

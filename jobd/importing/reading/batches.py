@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
 from anyio import to_thread
 
 from jobd.errors import JobFailed
+from jobd.importing.beside import beside
 from jobd.importing.reading.file_counts import file_counts
-from jobd.model.row_error import STORED_MAX
 from jobd.model.tally import Tally
 from jobd.runner.context import BatchResult
 
@@ -31,11 +31,11 @@ class Ready(NamedTuple):
     importer: Importer | None
     arranged: ArrangedBatch | None
 
-    async def bring_in(self, connection: Any) -> Work | None:
-        """Write its rows in the open transaction."""
+    async def bring_in(self, connection: Any, errors_before: int = 0) -> Work | None:
+        """Write its rows in the open transaction; so many of the job's records were refused before."""
         if self.importer is None or self.arranged is None:
             return None
-        return await self.importer.bring_in(connection, self.arranged)
+        return await self.importer.bring_in(connection, self.arranged, errors_before)
 
 
 class Batches:
@@ -54,18 +54,7 @@ class Batches:
         """Take one batch after the other, while the next one is read."""
         following = await self.read()
         while following is not None:
-            present, following = following, None
-            ahead = _Ahead()
-            failure: Exception | None = None
-            async with anyio.create_task_group() as group:
-                group.start_soon(ahead.run, self.read)
-                try:
-                    await take(present)
-                except Exception as error:  # noqa: BLE001  raised below, outside the group, so that it is not wrapped
-                    failure = error
-            if failure is not None:
-                raise failure
-            following = ahead.result()
+            following, _ = await beside(partial(self._read, None), partial(take, following))
 
     def _read(self, rows_max: int | None) -> Ready | None:
         rows = self._pace.rows if rows_max is None else min(rows_max, self._pace.rows)
@@ -83,8 +72,8 @@ class Batches:
         return None
 
 
-def result_of(batch: RecordBatch, work: Work | None, errors_before: int) -> BatchResult:
-    """What is committed with a batch, when so many records of the job were refused before it."""
+def result_of(batch: RecordBatch, work: Work | None) -> BatchResult:
+    """What is committed with a batch."""
     tally = Tally() if work is None else work.tally + Tally(refused=len(work.refusals))
     return BatchResult(
         tally=tally,
@@ -92,29 +81,10 @@ def result_of(batch: RecordBatch, work: Work | None, errors_before: int) -> Batc
         progress=min(99.99, 100 * batch.fraction_read),
         current_file=batch.spans[-1].name if batch.spans else None,
         errors=() if work is None else work.refusals.errors(),
-        rejects=() if work is None else work.refusals.rejects(max(0, STORED_MAX - errors_before)),
+        rejects=() if work is None else work.refusals.rejects(),
         files=file_counts(batch, work),
         read_bytes=batch.bytes_read,
     )
-
-
-class _Ahead:
-    """The next batch, or why it cannot be read: kept until the present one is committed."""
-
-    def __init__(self) -> None:
-        self._batch: Ready | None = None
-        self._error: Exception | None = None
-
-    async def run(self, read: Callable[[], Awaitable[Ready | None]]) -> None:
-        try:
-            self._batch = await read()
-        except Exception as error:  # noqa: BLE001  raised by result(), when its turn comes
-            self._error = error
-
-    def result(self) -> Ready | None:
-        if self._error is not None:
-            raise self._error
-        return self._batch
 
 
 def first_of(feed: Feed, ready: Ready, record_count: int) -> Ready:

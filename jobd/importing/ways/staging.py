@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
 import numpy as np
 
 from jobd.db.copy import copy_in
+from jobd.importing.beside import beside
 from jobd.importing.codes import is_about_a_row
 from jobd.importing.ways.explain import copy_texts, explain, explain_texts
 
@@ -23,11 +25,20 @@ async def stage(work: Work) -> None:
     if missing is None:
         await _by_texts(work)
         return
-    explained = await explain(work, [*missing, *np.flatnonzero(work.arranged.lacking).tolist()])
+    explained = await _explained(work, [*missing, *np.flatnonzero(work.arranged.lacking).tolist()])
     unexplained = set(missing) - explained
     if unexplained:
         # COPY left them out and yet each of their values is fine by itself: ask again, the slow way.
         await _by_texts(work, sorted(unexplained))
+
+
+async def _explained(work: Work, numbers: list[int]) -> set[int]:
+    """Ask why records are refused, and write them down meanwhile where there are many."""
+    records = work.refusals.records
+    if not records.are_many(numbers):
+        return await explain(work, numbers)
+    _, explained = await beside(partial(records.write, numbers), partial(explain, work, numbers))
+    return explained
 
 
 async def _copy_typed(work: Work) -> list[int] | None:
