@@ -20,6 +20,7 @@ __all__ = ["Archive", "is_workbook", "open_archive"]
 
 _OOXML, _OPEN_DOCUMENT = "[Content_Types].xml", "META-INF/manifest.xml"
 _PARTS = ("xl/", "word/", "ppt/")
+_NEEDED = (_OOXML.encode(), b"manifest.xml")
 _MARKS = (_OOXML, "mimetype", _OPEN_DOCUMENT, *_PARTS)
 
 
@@ -59,7 +60,9 @@ def _marks(file: StoredFile) -> set[str]:
     """Which names of an office document's parts there are; a damaged directory ends the search."""
     found: set[str] = set()
     try:
-        for record in ZipDirectory(file).records():
+        directory = ZipDirectory(file)
+        # Most archives are none, and have thousands of members.
+        for record in directory.records() if directory.mentions(*_NEEDED) else ():
             if record.path.startswith(_MARKS):
                 found |= {mark for mark in _MARKS if record.path.startswith(mark)}
     except SourceError:

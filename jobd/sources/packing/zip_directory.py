@@ -113,6 +113,19 @@ class ZipDirectory:
             at += size
             position += size
 
+    def mentions(self, *texts: bytes) -> bool:
+        """Whether one of these stands anywhere in it, which is far sooner known than all of its records."""
+        position, held = self.position, b""
+        while position < self._end:
+            piece = self._file.read(position, min(_READ_BYTES, self._end - position))
+            held = held[1 - max(map(len, texts)) :] + piece
+            if any(text in held for text in texts):
+                return True
+            if not piece:
+                break
+            position += len(piece)
+        return False
+
     def _record(self, fields: tuple[int, ...], variable: bytes, position: int) -> ZipRecord:
         version, flags, method, clock, date = fields[1], fields[3], fields[4], fields[5], fields[6]
         name, rest = variable[: fields[10]], variable[fields[10] :]
