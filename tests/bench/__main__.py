@@ -11,6 +11,7 @@ import anyio
 from jobd.db import migrate
 from tests.bench import report
 from tests.bench.archive import Archive
+from tests.bench.claims import Claims
 from tests.bench.formats import Formats
 from tests.bench.imports import Imports
 from tests.bench.laboratory import laboratory
@@ -36,6 +37,10 @@ async def _run(arguments: argparse.Namespace) -> None:
         if "queue" in arguments.only:
             await queue.measure()
             report.show([], queue.figures)
+        claims = Claims(place)
+        if "claims" in arguments.only:
+            await claims.measure()
+            report.show([], claims.figures)
         comparisons = [
             comparison(place, arguments.rows)
             for group, members in COMPARISONS.items()
@@ -51,13 +56,13 @@ async def _run(arguments: argparse.Namespace) -> None:
         measures = [measure for comparison in comparisons for measure in comparison.measures]
         figures = [figure for comparison in comparisons for figure in comparison.figures]
         report.show(measures, figures)
-        report.write(arguments.json, measures, [*queue.figures, *figures], arguments.rows)
+        report.write(arguments.json, measures, [*queue.figures, *claims.figures, *figures], arguments.rows)
         print(f"written to {arguments.json}")
 
 
 def main() -> None:
     """Parse the arguments and measure."""
-    groups = ("queue", *COMPARISONS)
+    groups = ("queue", "claims", *COMPARISONS)
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from tests.support.bulk_jobs import unchecked
 from tests.support.database import create_database, drop_database
 from tests.support.names import unique
 
@@ -27,26 +28,7 @@ pytestmark = pytest.mark.slow
 
 BATCH_ID = "00000000-0000-0000-0000-000000000001"
 
-# Rows go in without checks, triggers and indexes, which are made again as they were: a matter of seconds. (A
-# trigger with transition tables costs even where it is disabled.)
-LOAD = f"""
-set maintenance_work_mem = '256MB';
-create temp table definition as
-    select format('drop index jobd.%I', indexname) as undo, indexdef as redo
-    from pg_indexes where schemaname = 'jobd' and tablename = 'job' and indexname <> 'job_pkey'
-    union all
-    select format('drop trigger %I on jobd.job', tgname), pg_get_triggerdef(oid)
-    from pg_trigger where tgrelid = 'jobd.job'::regclass and not tgisinternal
-    union all
-    select format('alter table jobd.job drop constraint %I', conname), null
-    from pg_constraint where conrelid = 'jobd.job'::regclass and contype = 'c';
-do $$
-declare v_statement text;
-begin
-    for v_statement in select undo from definition loop
-        execute v_statement;
-    end loop;
-end $$;
+LOAD = unchecked(f"""
 alter table jobd.job set unlogged;
 insert into jobd.job (
     source, target, queue, priority, run_at, created_by, batch_id, submitted_role, submitted_role_oid
@@ -68,15 +50,8 @@ update jobd.job set status = 'running', worker_id = gen_random_uuid(), claimed_a
 where id in (
     select id from jobd.job where status = 'pending' and not is_held order by id limit 3000
 );
-do $$
-declare v_statement text;
-begin
-    for v_statement in select redo from definition where redo is not null loop
-        execute v_statement;
-    end loop;
-end $$;
 insert into jobd.queue (name) values ('q0'), ('q1'), ('q2');
-"""
+""")
 
 QUEUE_OF = "job.queue = $1 and job.priority = 'normal' and job.status = 'pending' and not job.is_held"
 
