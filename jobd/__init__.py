@@ -5,6 +5,7 @@ A map of the package, from what a user starts down to what everything stands on:
 - ``cli``        one module per group of commands
 - ``daemon``     builds the parts, runs them, stops them in order
 - ``client``     submit, control and wait from Python, on the caller's own connection
+- ``doctor``     what is wrong with an installation, and how to mend it
 - ``services``   one file per loop that a running daemon has
 - ``handlers``   one file per job type
 - ``importing``  from records to rows: mapping, the three ways into a table, row errors

@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from jobd.cli import control, dev, errors, grant, jobs, logs, migrate, operation, revert, run, submit, watch
+from jobd.cli import (
+    control,
+    dev,
+    doctor,
+    errors,
+    grant,
+    jobs,
+    logs,
+    migrate,
+    operation,
+    revert,
+    run,
+    submit,
+    watch,
+)
 from jobd.cli.exits import ExitCode, complain, exit_code_of_error
 from jobd.errors import ConfigurationError, JobdError
 from jobd.settings import Settings
@@ -103,6 +117,7 @@ _OPERATION: dict[str, Callable[..., None]] = {
     "queues": operation.queues,
     "workers": operation.workers,
     "prune": operation.prune,
+    "doctor": doctor.doctor,
 }
 
 
