@@ -64,6 +64,7 @@ class BatchRunner:
     async def run(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Commit one batch, however often that must be tried; see JobContext.run_batch."""
         self.raise_if_stopped()
+        _log.debug("batch begun", lease_token=self._held.lease_token, from_row=self._processed_rows)
         receipt = await self._persist(lambda: self._commit(attempt), self._recover)
         self._count(receipt)
         await points.reach("batch.acknowledged")
@@ -226,6 +227,12 @@ class BatchRunner:
         """The batch is safe: remember where it ended."""
         result = self._result
         assert result is not None  # noqa: S101  a receipt exists only for a result
+        _log.debug(
+            "batch committed",
+            lease_token=self._held.lease_token,
+            from_row=self._processed_rows,
+            to_row=receipt.processed_rows,
+        )
         self.cursor = result.cursor
         self._error_count = receipt.error_count
         self._processed_rows = receipt.processed_rows

@@ -105,6 +105,8 @@ class Bundle:
         try:
             shares = await attempt(connection)
             self._require_going_on([share.job for share in shares])
+            for share in shares:
+                _log.debug("batch begun", job_id=share.job.id, lease_token=share.job.lease_token, from_row=0)
             await points.reach("bundle.inside")
             rows = await connection.fetch(query("batch_commit_bundle"), *_arguments(shares))
             _check(rows, shares)
@@ -142,6 +144,13 @@ class Bundle:
 
     def _settle(self, shares: Sequence[Share]) -> None:
         for share in shares:
+            _log.debug(
+                "batch committed",
+                job_id=share.job.id,
+                lease_token=share.job.lease_token,
+                from_row=0,
+                to_row=share.batch.tally.processed_rows,
+            )
             count_rows(self._parts.metrics, share.job, share.batch)
             self.done[share.job.id] = share.result
 

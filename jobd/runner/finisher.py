@@ -138,6 +138,7 @@ class Finisher:
         write(
             "attempt ended",
             job_id=job.id,
+            lease_token=held.lease_token,
             job_type=job.job_type,
             queue=job.queue,
             outcome=label,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jobd import log
 from jobd.model.status import StopReason
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _STRENGTH = {
     StopReason.CANCEL: 3,
     StopReason.LEASE_LOST: 4,
 }
+
+_log = log.get("held")
 
 
 class HeldJob:
@@ -61,6 +64,8 @@ class HeldJob:
         self.stop_reason = reason
         self.stopped_at = time.monotonic()
         self.strikes = 0
+        if reason is StopReason.LEASE_LOST:
+            _log.debug("lease lost", job_id=self.job.id, lease_token=self.lease_token, how=self.loss)
         if reason.acts_at_once:
             self.cut()
         self.wake_enforcer()

@@ -99,6 +99,7 @@ class Claimer:
         held = HeldJob(job, ran_seconds=row["ran_seconds"] or 0.0, wake_enforcer=self._wake_enforcer)
         self._metrics.count_claim(job.queue, max(0.0, (row["claimed_at"] - job.run_at).total_seconds()))
         self._running.add(held)
+        _log.debug("job claimed", job_id=job.id, lease_token=job.lease_token, worker_id=self._worker.id)
         if job.cancel_requested:
             held.stop(StopReason.CANCEL)
         self._lanes.submit(held)

@@ -136,4 +136,6 @@ class Heartbeat:
         self._strangers = strangers
         if proven:
             _log.warning("jobs claimed without an answer are handed back", jobs=len(proven))
+            for job_id, lease_token in proven:
+                _log.debug("job handed back", job_id=job_id, lease_token=lease_token)
             await self._queue.hand_back(list(proven), Outcome.INTERRUPTED)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from jobd.db import migrate
 from tests.support.daemons import daemon_process, submit, until, wait_for_status
+from tests.support.files import write_plain
+from tests.support.imports import completed, create_plain, submit_import
 from tests.support.names import unique
 
 if TYPE_CHECKING:
@@ -39,6 +41,27 @@ async def test_logs_hold_neither_the_url_nor_row_data(target: Database, tmp_path
     assert {line["error"]["sqlstate"] for line in ended} == {"23505", "23514", "22P02"}
     assert {line["error"].get("constraint_name") for line in ended} == {"people_pkey", "people_age_check", None}
     assert all(line["job_id"] and line["worker_id"] and line["error"]["frames"] for line in ended)
+
+
+async def test_at_debug_a_daemon_tells_what_it_claimed_committed_and_ended(
+    database: Database, tmp_path: Path
+) -> None:
+    path = write_plain(tmp_path / "plain.csv", 300)
+    with daemon_process(database, tmp_path, import_roots=tmp_path, log_level="debug") as daemon:
+        job_id = await submit_import(database, path, await create_plain(database), {"batch_size": 100})
+        await completed(database, job_id)
+        ended = await daemon.logged("attempt ended")
+        told = [line for line in daemon.log() if line.get("job_id") == str(job_id)]
+    assert (ended["outcome"], ended["lease_token"]) == ("completed", 1)
+    assert {line["lease_token"] for line in told if line["event"] == "job claimed"} == {1}
+    begun = [line["from_row"] for line in told if line["event"] == "batch begun"]
+    committed = [
+        (line["lease_token"], line["from_row"], line["to_row"])
+        for line in told
+        if line["event"] == "batch committed" and line["to_row"] > line["from_row"]
+    ]
+    assert begun[:3] == [0, 100, 200]
+    assert committed == [(1, 0, 100), (1, 100, 200), (1, 200, 300)]
 
 
 async def test_a_wrong_password_or_a_missing_database_is_said_and_waited_out(
