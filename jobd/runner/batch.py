@@ -83,10 +83,14 @@ class BatchRunner:
 
         return await self._persist(in_transaction, _nothing_to_recover)
 
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Ask the queue something, or tell it, however often the database is away meanwhile."""
+        return await self._persist(question, _nothing_to_recover)
+
     async def begin(self, **found: Any) -> None:
         """Write down what was found out about the job's source."""
         job_id, lease_token = self._held.job.id, self._held.lease_token
-        await self._persist(lambda: self._queue.begin(job_id, lease_token, **found), _nothing_to_recover)
+        await self.ask(lambda: self._queue.begin(job_id, lease_token, **found))
 
     def raise_if_stopped(self) -> None:
         """Stop here, at a batch border, where that is asked for."""

@@ -126,7 +126,7 @@ class JobContext:
 
     async def source_limits(self) -> SourceLimits:
         """What the job's submitter is limited to, within what the daemon may read."""
-        return await self._logins.source_limits_of(self.job)
+        return await self._batches.ask(lambda: self._logins.source_limits_of(self.job))
 
     async def begin(
         self,
@@ -157,24 +157,30 @@ class JobContext:
 
     async def files(self) -> Sequence[ListedFile]:
         """The job's files, as its first start listed them."""
-        return await self._queue.files(self._held.job.id)
+        return await self._batches.ask(lambda: self._queue.files(self.job.id))
 
     async def target_state(self) -> str | None:
         """A digest of what is looked up about the job's target; equal as long as that is. None: not to be had."""
-        return await self._queue.target_state(self.job.target or "", self.job.submitted_role_oid)
+        job = self.job
+        return await self._batches.ask(lambda: self._queue.target_state(job.target or "", job.submitted_role_oid))
 
     async def may_repeat(self, target: str, settings: Mapping[str, Any], size_bytes: int) -> bool:
         """Whether the submitter imported content of this size into the target in the same way before."""
-        return await self._queue.may_repeat(self.job.submitted_role_oid, target, settings, size_bytes)
+        role_oid = self.job.submitted_role_oid
+        return await self._batches.ask(lambda: self._queue.may_repeat(role_oid, target, settings, size_bytes))
 
     async def repeats(self, target: str, settings: Mapping[str, Any], file_hash: str) -> UUID | None:
         """The job by which the submitter imported this very content into the target in the same way before."""
-        return await self._queue.repeats(self.job.submitted_role_oid, target, settings, file_hash)
+        role_oid = self.job.submitted_role_oid
+        return await self._batches.ask(lambda: self._queue.repeats(role_oid, target, settings, file_hash))
 
     async def files_before(self) -> Mapping[str, str | None]:
         """The hashes of the source's files when the submitter last imported it into this target."""
         job = self.job
-        return await self._queue.files_before(job.submitted_role_oid, job.source or "", job.target or "", job.id)
+        source, target = job.source or "", job.target or ""
+        return await self._batches.ask(
+            lambda: self._queue.files_before(job.submitted_role_oid, source, target, job.id)
+        )
 
     async def run_batch(self, attempt: Callable[[asyncpg.Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Run ``attempt`` in a transaction of the job's session and commit it with counters, errors and cursor.
@@ -192,5 +198,8 @@ class JobContext:
         return await self._batches.read(look)
 
     async def log(self, level: str, event: str, **data: Any) -> None:
-        """Append to the job's own log, ``jobd.job_log`` (bounded per job). Never row data."""
-        await self._queue.log(self._held.job.id, level, event, data)
+        """Append to the job's own log, ``jobd.job_log`` (bounded per job). Never row data.
+
+        An entry whose answer was lost may be there twice.
+        """
+        await self._batches.ask(lambda: self._queue.log(self.job.id, level, event, data))

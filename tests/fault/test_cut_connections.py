@@ -143,3 +143,16 @@ async def test_an_import_outlives_resets_of_all_connections_in_the_middle_of_bat
         await completed(database, job_id)
     await assert_as_expected(database, job_id, target, readings.expected(EXISTING))
     assert await interruptions(database, job_id) == UNDISTURBED
+
+
+@pytest.mark.parametrize("question", ["daemon_target_state", "daemon_may_repeat"])
+async def test_a_connection_cut_while_the_job_asks_before_its_first_record_uses_no_retry(
+    database: Database, tmp_path: Path, proxy: CuttingProxy, question: str
+) -> None:
+    passing = proxy.when(Way.TO_SERVER, Link.reset, pattern=f"-- {question}\n".encode())
+    with relay(database, tmp_path, size=1, database_url=proxy.url, **LONG_LEASE):
+        readings, job_id, target = await readings_job(database, tmp_path)
+        await completed(database, job_id)
+    assert passing.acts == 1
+    assert await interruptions(database, job_id) == UNDISTURBED
+    await assert_as_expected(database, job_id, target, readings.expected(EXISTING))
