@@ -11,6 +11,7 @@ import faulthandler
 import os
 import signal
 import time
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ from jobd.services.enforcer import Enforcer
 from jobd.services.health import HealthServer, Readiness
 from jobd.services.heartbeat import Heartbeat
 from jobd.services.listener import Listener
-from jobd.services.loop import Pulse, backoff_seconds, run_loop
+from jobd.services.loop import BACKOFF_SECONDS_MAX, Pulse, backoff_seconds, run_loop
 from jobd.services.places import require_sound_places
 from jobd.services.pruner import Pruner
 from jobd.services.rescuer import Rescuer
@@ -60,6 +61,8 @@ EXIT_DONE = 0
 # Claims, endings, looks and samples share these; jobs have sessions of their own.
 POOL_SIZE = 4
 FAREWELL_SECONDS_MAX = 5.0
+# The others wait for the heartbeat to find the database, so it looks more often than they.
+HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5
 # For rolling back and for writing the endings once the grace is over; the leases expire by themselves otherwise.
 AFTER_GRACE_SECONDS_MAX = 10.0
 
@@ -94,7 +97,9 @@ class Daemon:
         )
         self._enforcer = Enforcer(parts, lanes)
         self._rescuer = Rescuer(parts, worker)
-        self._heartbeat = Heartbeat(parts, worker, on_dead_workers=self._rescuer.wakeup.set)
+        self._heartbeat = Heartbeat(
+            parts, worker, on_dead_workers=self._rescuer.wakeup.set, on_back=self._database_came_back
+        )
         self._claimer = Claimer(
             parts, worker, lanes,
             wake_enforcer=self._enforcer.wakeup.set, on_worker_gone=self._heartbeat.wakeup.set,
@@ -131,8 +136,8 @@ class Daemon:
         """Whether work can be taken, for /readyz."""
         if self._phase != "running":
             return Readiness((self._phase,))
-        if not self._parts.running.is_trusted:
-            return Readiness(("the database is away",))
+        if self._heartbeat.trouble is not None or not self._parts.running.is_trusted:
+            return Readiness((self._heartbeat.trouble or "the database is away",))
         if not self.settings.notify:
             return Readiness((), ("polling only: JOBD_NOTIFY is off",))
         return Readiness((), ("notifications are not heard",) if self._listener.is_deaf else ())
@@ -189,13 +194,24 @@ class Daemon:
             await self._stop_requested.wait(backoff_seconds(failures))
         return False
 
+    def _database_came_back(self) -> None:
+        """The heartbeat looks most often; when it is answered again all that waits is called."""
+        self._parts.running.database_came_back()
+        for loop in (self._claimer, self._controller, self._listener, self._finisher):
+            loop.wakeup.set()
+
     def _start(
-        self, group: TaskGroup, name: str, step: Callable[[], Awaitable[float]], wakeup: Wakeup | None = None
-    ) -> None:
-        group.start_soon(run_loop, name, step, wakeup or Wakeup(), self.pulse, self.metrics, name=name)
+        self, group: TaskGroup, name: str, step: Callable[[], Awaitable[float]], wakeup: Wakeup | None = None, *,
+        backoff_max: float = BACKOFF_SECONDS_MAX,
+    ) -> None:  # fmt: skip
+        loop = partial(run_loop, backoff_max=backoff_max)
+        group.start_soon(loop, name, step, wakeup or Wakeup(), self.pulse, self.metrics, name=name)
 
     def _start_loops(self, outer: TaskGroup) -> None:
-        self._start(outer, "heartbeat", self._heartbeat.step, self._heartbeat.wakeup)
+        self._start(
+            outer, "heartbeat", self._heartbeat.step, self._heartbeat.wakeup,
+            backoff_max=HEARTBEAT_BACKOFF_SECONDS_MAX,
+        )  # fmt: skip
         self._start(outer, "trust", self._heartbeat.watch_trust)
         self._start(outer, "finisher", self._finisher.step, self._finisher.wakeup)
         self._start(outer, "controller", self._controller.step, self._controller.wakeup)
@@ -245,7 +261,8 @@ class Daemon:
         while True:
             if not self.pulse.stalled():
                 self._service_manager.watchdog()
-            self._service_manager.status(f"{self._phase}, {self._lanes.used} of {self._lanes.slots} slots in use")
+            state = ", ".join(self.readiness().reasons) or self._phase
+            self._service_manager.status(f"{state}, {self._lanes.used} of {self._lanes.slots} slots in use")
             await anyio.sleep(seconds)
 
 

@@ -6,6 +6,8 @@ from enum import Enum, StrEnum
 
 import asyncpg
 
+from jobd.errors import DatabaseUnavailable
+
 
 class ErrorClass(StrEnum):
     """The values of the label ``class`` of ``jobd_db_errors_total``."""
@@ -56,6 +58,15 @@ _BY_CLASS = {
 }
 
 
+_WHY_AWAY = {
+    ErrorClass.READ_ONLY: "the database is read-only",
+    ErrorClass.TOO_MANY_CONNECTIONS: "the database takes no more connections",
+    ErrorClass.DISK_FULL: "the database's disk is full",
+    ErrorClass.TIMEOUT: "the database does not answer",
+    ErrorClass.LOCK_TIMEOUT: "somebody holds a lock on jobd's tables",
+}
+
+
 def sqlstate_of(error: BaseException) -> str | None:
     """The SQLSTATE of a database error, None where it has none."""
     return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
@@ -73,6 +84,13 @@ def error_class(error: BaseException) -> ErrorClass | None:
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return ErrorClass.CONNECTION
     return None
+
+
+def why_away(error: BaseException) -> str:
+    """In words for the operator: why the database cannot be worked with just now."""
+    cause = error.__cause__ if isinstance(error, DatabaseUnavailable) and error.__cause__ is not None else error
+    known = error_class(cause)
+    return "the database is away" if known is None else _WHY_AWAY.get(known, "the database is away")
 
 
 def advice(error: BaseException) -> Advice:

@@ -121,7 +121,8 @@ class BatchRunner:
                 is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
                 if pause == PAUSE_SECONDS_MIN:
                     _log.warning("tried again", error=error, is_connection_lost=is_lost)
-            await anyio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  apart from others that failed together
+            seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311  apart from others that failed together
+            await (self._running.wait_for_database(seconds) if is_lost else anyio.sleep(seconds))
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
             self.raise_if_stopped()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import anyio
+
 from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -30,10 +32,21 @@ class RunningSet:
         self.trust_deadline = 0.0
         self.claims_in_flight = 0
         self.changed = Wakeup()
+        self._database_back = anyio.Event()
 
     def renewed(self, sent_at: float, lease_seconds: float) -> None:
         """The lease was renewed by a statement sent at that moment."""
         self.trust_deadline = sent_at + lease_seconds * (1 - LEASE_MARGIN)
+
+    def database_came_back(self) -> None:
+        """Let jobs that wait for the database try again now."""
+        self._database_back.set()
+        self._database_back = anyio.Event()
+
+    async def wait_for_database(self, seconds: float) -> None:
+        """Wait until the database is known to be back, or so long at most."""
+        with anyio.move_on_after(seconds):
+            await self._database_back.wait()
 
     @property
     def is_trusted(self) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import resource
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
 from jobd import log
 from jobd.db.queries import query
-from jobd.db.transient import error_class, sqlstate_of
+from jobd.db.transient import ErrorClass, error_class, sqlstate_of, why_away
 from jobd.model.status import Outcome, StopReason
 from jobd.runner.fence import WORKER_GONE
 from jobd.runner.wakeup import Wakeup
@@ -32,12 +32,23 @@ if TYPE_CHECKING:
 _log = log.get("heartbeat")
 
 
+class Beat(NamedTuple):
+    """An answered beat: when it was sent, how many claims had no answer then, and what it brought back."""
+
+    sent_at: float
+    claims_in_flight: int
+    rows: Sequence[Record]
+
+
 class Heartbeat:
     """One step is one beat."""
 
-    def __init__(self, parts: Parts, worker: Worker, on_dead_workers: Callable[[], None]) -> None:
+    def __init__(
+        self, parts: Parts, worker: Worker, *, on_dead_workers: Callable[[], None], on_back: Callable[[], None]
+    ) -> None:
         self._worker = worker
         self._on_dead_workers = on_dead_workers
+        self._on_back = on_back
         self._connector = parts.connector
         self._queue = parts.queue
         self._running = parts.running
@@ -45,27 +56,22 @@ class Heartbeat:
         self._settings = parts.settings
         self._connection: Connection | None = None
         self._strangers: frozenset[tuple[UUID, int]] = frozenset()
-        self._sends_at = 0.0
+        self.trouble: str | None = None
         self.wakeup = Wakeup()
 
     async def step(self) -> float:
         """Beat once; gives the delay until the next."""
-        sent_at = time.monotonic()
-        claims_in_flight = self._running.claims_in_flight
         try:
-            with anyio.fail_after(self._settings.lease_seconds / 3):
-                rows = await self._beat()
+            sent_at, claims_in_flight, rows = await self._beat()
         except Exception as error:
             await self._failed(error)
             raise
-        self._running.renewed(sent_at, self._settings.lease_seconds)
-        self._metrics.db_up.set(1)
-        self._metrics.lease_remaining.set(self._remaining())
+        self._renewed(sent_at)
         named = [row for row in rows if row["job_id"] is not None]
         self._obey(named, sent_at)
         if claims_in_flight == 0 and self._running.claims_in_flight == 0:
             await self._hand_back_strangers(named)
-        if rows[0]["dead_workers"]:
+        if rows[0]["is_any_dead"]:
             self._on_dead_workers()
         return max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - sent_at))
 
@@ -87,21 +93,49 @@ class Heartbeat:
             self._connection.terminate()
             self._connection = None
 
-    async def _beat(self) -> Sequence[Record]:
+    async def _beat(self) -> Beat:
+        """One statement; on a new connection where the last one is found lost, which says little of the server."""
+        kept = self._connection
+        try:
+            return await self._send()
+        except Exception as error:
+            if kept is None or error_class(error) is not ErrorClass.CONNECTION:
+                raise
+            self._metrics.count_database_error(ErrorClass.CONNECTION)
+            self.close()
+        return await self._send()
+
+    async def _send(self) -> Beat:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connector.open()
+            with anyio.fail_after(self._settings.connect_timeout_seconds):
+                self._connection = await self._connector.open()
         presence = self._worker.presence
-        return await self._connection.fetch(
-            query("daemon_beat"),
-            self._worker.id,
-            self._settings.lease_seconds,
-            None if presence is None else presence.pid,
-            None if presence is None else presence.started_at,
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            self._worker.is_draining,
-        )
+        claims_in_flight = self._running.claims_in_flight
+        sent_at = time.monotonic()
+        with anyio.fail_after(self._settings.lease_seconds / 3):
+            rows = await self._connection.fetch(
+                query("daemon_beat"),
+                self._worker.id,
+                self._settings.lease_seconds,
+                None if presence is None else presence.pid,
+                None if presence is None else presence.started_at,
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                self._worker.is_draining,
+            )
+        return Beat(sent_at, claims_in_flight, rows)
+
+    def _renewed(self, sent_at: float) -> None:
+        """The lease goes on; where that was in doubt, whoever waits for the database need not any longer."""
+        was_away = self.trouble is not None or not self._running.is_trusted
+        self.trouble = None
+        self._running.renewed(sent_at, self._settings.lease_seconds)
+        self._metrics.db_up.set(1)
+        self._metrics.lease_remaining.set(self._remaining())
+        if was_away:
+            self._on_back()
 
     async def _failed(self, error: Exception) -> None:
+        self.trouble = why_away(error)
         self._metrics.count_database_error(error_class(error))
         self._metrics.db_up.set(0)
         self._metrics.lease_remaining.set(max(0.0, self._remaining()))

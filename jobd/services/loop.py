@@ -42,7 +42,13 @@ class Pulse:
 
 
 async def run_loop(
-    name: str, step: Callable[[], Awaitable[float]], wakeup: Wakeup, pulse: Pulse, metrics: Metrics
+    name: str,
+    step: Callable[[], Awaitable[float]],
+    wakeup: Wakeup,
+    pulse: Pulse,
+    metrics: Metrics,
+    *,
+    backoff_max: float = BACKOFF_SECONDS_MAX,
 ) -> None:
     """Run ``step`` for ever. What it raises is logged once and tried again with growing delay."""
     failures = 0
@@ -57,16 +63,16 @@ async def run_loop(
             is_outage = isinstance(error, DatabaseUnavailable) or advice(error) is Advice.RECONNECT
             if failures == 1 or not is_outage:
                 _log.warning("round failed", loop=name, error=error, failures=failures)
-            delay = backoff_seconds(failures)
+            delay = backoff_seconds(failures, backoff_max)
         pulse.beat(name, delay)
         due_at = time.monotonic() + delay
         if not await wakeup.wait(delay):
             metrics.loop_lag.observe(max(0.0, time.monotonic() - due_at))
 
 
-def backoff_seconds(failures: int) -> float:
+def backoff_seconds(failures: int, backoff_max: float = BACKOFF_SECONDS_MAX) -> float:
     """How long to wait after so many failures in a row; never the same for daemons that failed together."""
-    longest = min(BACKOFF_SECONDS_MIN * 2 ** min(failures, 10), BACKOFF_SECONDS_MAX)
+    longest = min(BACKOFF_SECONDS_MIN * 2 ** min(failures, 10), backoff_max)
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 

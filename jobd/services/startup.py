@@ -8,6 +8,7 @@ import asyncpg
 
 from jobd import log
 from jobd.db import migrate
+from jobd.db.transient import why_away
 from jobd.errors import ConfigurationError, SchemaMismatch
 from jobd.services.tuning import tune
 
@@ -44,7 +45,7 @@ class Startup:
         except (ConfigurationError, SchemaMismatch):
             raise
         except Exception as error:  # noqa: BLE001  whatever keeps the database away: it is waited for
-            reason = "waiting for the database"
+            reason = f"waiting for the database: {why_away(error)}"
             if reason != self._last_reason:
                 _log.warning("no database yet", error=error)
         else:

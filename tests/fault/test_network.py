@@ -137,6 +137,52 @@ async def test_a_server_that_refuses_connections_is_said_and_work_goes_on_within
     assert max(seconds) <= BACK_SECONDS_MAX
 
 
+async def test_an_outage_shorter_than_the_lease_is_said_while_it_lasts(
+    database: Database, tmp_path: Path, proxy: CuttingProxy
+) -> None:
+    with relay(
+        database, tmp_path, size=1, database_url=proxy.url, **SHORT_LEASE | {"lease_seconds": 60}
+    ) as daemons:
+        readiness = ready(daemons.daemons[0])
+        await until(readiness, lambda seen: '"ready"' in seen[1])
+        proxy.refuse()
+        proxy.reset()
+        away = await until(readiness, lambda seen: seen[0] == 503, within=5)
+        assert "the database is away" in away[1]
+        proxy.accept()
+        await until(readiness, lambda seen: '"ready"' in seen[1])
+
+
+async def test_who_only_polls_takes_jobs_within_2_s_of_the_end_of_an_outage_that_cost_the_lease(
+    database: Database, tmp_path: Path, proxy: CuttingProxy
+) -> None:
+    settings = {**SHORT_LEASE, "notify": "off", "poll_seconds": 600}
+    with relay(database, tmp_path, size=1, database_url=proxy.url, **settings) as daemons:
+        readiness = ready(daemons.daemons[0])
+        await until(readiness, lambda seen: seen[0] == 200)
+        proxy.refuse()
+        proxy.reset()
+        await until(readiness, lambda seen: seen[0] == 503)
+        lost = "select lease_expires_at < clock_timestamp() from jobd.worker"
+        await until(lambda: database.fetchval(lost))
+        job = await submit(database)
+        proxy.accept()
+        back_at = time.monotonic()
+        await wait_for_status(database, job, "completed", within=10)
+        assert time.monotonic() - back_at <= BACK_SECONDS_MAX
+
+
+async def test_no_beat_is_missed_where_connecting_takes_long(
+    database: Database, tmp_path: Path, proxy: CuttingProxy
+) -> None:
+    proxy.delay_seconds = 0.1
+    with relay(database, tmp_path, size=1, database_url=proxy.url, **SHORT_LEASE) as daemons:
+        daemon = daemons.daemons[0]
+        await until(ready(daemon), lambda seen: '"ready"' in seen[1])
+        await until(lambda: database.fetchval("select memory_bytes is not null from jobd.worker"))
+        assert [line for line in said(daemon, "round failed") if line["loop"] == "heartbeat"] == []
+
+
 async def test_a_slow_network_breaks_nothing(database: Database, tmp_path: Path, proxy: CuttingProxy) -> None:
     await database.execute(TABLE)
     proxy.delay_seconds = 0.05

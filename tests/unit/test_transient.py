@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from jobd.db.transient import Advice, ErrorClass, advice, error_class
+from jobd.db.transient import Advice, ErrorClass, advice, error_class, why_away
+from jobd.errors import DatabaseUnavailable
 from jobd.metrics import ERROR_CLASSES
 
 
@@ -52,3 +53,11 @@ def test_what_is_no_error_of_the_database_is_not_counted_as_one() -> None:
 
 def test_every_class_has_its_counter() -> None:
     assert set(ERROR_CLASSES) == set(ErrorClass)
+
+
+def test_why_the_database_is_away_is_told_also_where_the_error_was_wrapped() -> None:
+    assert why_away(error("25006")) == "the database is read-only"
+    assert why_away(error("57P01")) == "the database is away"
+    wrapped = DatabaseUnavailable("daemon_claim: TooManyConnectionsError")
+    wrapped.__cause__ = error("53300")
+    assert why_away(wrapped) == "the database takes no more connections"
