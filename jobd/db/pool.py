@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jobd.db.transient import ErrorClass, error_class
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -45,6 +47,11 @@ class Pool:
             self._used.add(connection)
             try:
                 yield connection
+            except Exception as error:
+                # What a session may write can be settled when it begins, so idle ones may be no better.
+                if error_class(error) is ErrorClass.READ_ONLY:
+                    self.expire()
+                raise
             finally:
                 self._used.discard(connection)
                 if generation != self._generation or not await tidied(connection, self._tidy):

@@ -116,6 +116,7 @@ class BatchRunner:
                     if found is not None:
                         return found
                     is_lost = False
+                await self._wait_for_writes()
                 return await work()
             except Exception as error:  # noqa: BLE001  what must not be tried again is raised from there
                 is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
@@ -124,6 +125,14 @@ class BatchRunner:
             seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311  apart from others that failed together
             await (self._running.wait_for_database(seconds) if is_lost else anyio.sleep(seconds))
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
+            self.raise_if_stopped()
+
+    async def _wait_for_writes(self) -> None:
+        """Write nothing where the database is not to be written to."""
+        if self._running.is_read_only:
+            _log.warning("waits", reason="the database is read-only")
+        while self._running.is_read_only:
+            await self._running.wait_for_database(PAUSE_SECONDS_MAX)
             self.raise_if_stopped()
 
     async def _after_error(self, error: Exception, tried_seconds: float) -> bool:

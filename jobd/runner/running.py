@@ -31,6 +31,8 @@ class RunningSet:
         self._jobs: dict[UUID, HeldJob] = {}
         self.trust_deadline = 0.0
         self.claims_in_flight = 0
+        # By the last beat. BEGIN READ WRITE would write all the same, where that is a default and no standby.
+        self.is_read_only = False
         self.changed = Wakeup()
         self._database_back = anyio.Event()
 

@@ -128,6 +128,7 @@ class Heartbeat:
         """The lease goes on; where that was in doubt, whoever waits for the database need not any longer."""
         was_away = self.trouble is not None or not self._running.is_trusted
         self.trouble = None
+        self._running.is_read_only = False
         self._running.renewed(sent_at, self._settings.lease_seconds)
         self._metrics.db_up.set(1)
         self._metrics.lease_remaining.set(self._remaining())
@@ -136,6 +137,7 @@ class Heartbeat:
 
     async def _failed(self, error: Exception) -> None:
         self.trouble = why_away(error)
+        self._running.is_read_only = error_class(error) is ErrorClass.READ_ONLY
         self._metrics.count_database_error(error_class(error))
         self._metrics.db_up.set(0)
         self._metrics.lease_remaining.set(max(0.0, self._remaining()))

@@ -21,6 +21,7 @@ from tests.fault.wire import (
     UNDISTURBED,
     interruptions,
     readings_job,
+    ready,
     said,
 )
 from tests.support.cutting_proxy import CuttingProxy, Way
@@ -29,7 +30,6 @@ from tests.support.imports import assert_as_expected, completed, outcome_of, pro
 from tests.support.small_files import TABLE, assert_imported_once, ended, submit_all, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.support.database import Database
@@ -44,15 +44,6 @@ SECONDS_TO_CLAIM = """
 select extract(epoch from max(created_at) - $2)::float8
 from jobd.job_event where job_id = $1 and new_status = 'running'
 """
-
-
-def ready(daemon: DaemonProcess) -> Callable[[], Awaitable[tuple[int, str]]]:
-    """Looks at what the daemon says of itself."""
-
-    async def look() -> tuple[int, str]:
-        return await get(await daemon.port(), "/readyz")
-
-    return look
 
 
 class Hole(NamedTuple):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.fault.gate import build_gate
+from tests.support.daemons import get
 from tests.support.files import write_readings
 from tests.support.imports import create_readings, submit_import
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from uuid import UUID
 
@@ -55,3 +57,12 @@ async def interruptions(database: Database, job_id: UUID) -> tuple[int, ...]:
 
 def said(daemon: DaemonProcess, event: str) -> list[dict[str, Any]]:
     return [line for line in daemon.log() if line["event"] == event]
+
+
+def ready(daemon: DaemonProcess) -> Callable[[], Awaitable[tuple[int, str]]]:
+    """Looks at what the daemon says of itself."""
+
+    async def look() -> tuple[int, str]:
+        return await get(await daemon.port(), "/readyz")
+
+    return look

@@ -87,6 +87,15 @@ class ServerControl:
             await self._configure("alter system reset default_transaction_read_only")
 
     @contextlib.asynccontextmanager
+    async def read_only_database(self, database: str) -> AsyncIterator[None]:
+        """One database, for sessions that begin in the block, as long as they last."""
+        await self.run(f'alter database "{database}" set default_transaction_read_only = on')
+        try:
+            yield
+        finally:
+            await self.run(f'alter database "{database}" reset default_transaction_read_only')
+
+    @contextlib.asynccontextmanager
     async def waiting_for_standby(self) -> AsyncIterator[None]:
         """COMMIT is answered when the standby has it."""
         await self._configure(f"alter system set synchronous_standby_names = '{STANDBY}'")
