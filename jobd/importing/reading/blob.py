@@ -6,7 +6,6 @@ are from there on a file like any other.
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from functools import partial
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 PREFIX = "blob:"
 SLICE_BYTES = 4 << 20
-_ROOM_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 async def fetch_blob(context: JobContext) -> LocatedFile | None:
@@ -66,8 +64,11 @@ async def _fetched(
 
 
 def _unnamed_file(directory: Path | None) -> int:
-    with tempfile.TemporaryFile(dir=directory) as file:
-        return os.dup(file.fileno())
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise _not_kept(error) from error
 
 
 def _write(descriptor: int, piece: bytes, position: int) -> None:
@@ -76,7 +77,9 @@ def _write(descriptor: int, piece: bytes, position: int) -> None:
             written = os.pwrite(descriptor, piece, position)
             piece, position = piece[written:], position + written
     except OSError as error:
-        if error.errno in _ROOM_ERRORS:
-            where = "JOBD_SPOOL or the temporary directory"
-            raise HostNotReady(f"no room for a blob in {where}: {error.strerror}") from error
-        raise
+        raise _not_kept(error) from error
+
+
+def _not_kept(error: OSError) -> HostNotReady:
+    """Said of whatever is wrong with the disk: left as it is, it would be taken for a lost connection."""
+    return HostNotReady(f"no room for a blob in JOBD_SPOOL or the temporary directory: {error.strerror}")
