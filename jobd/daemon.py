@@ -138,9 +138,12 @@ class Daemon:
             return Readiness((self._phase,))
         if self._heartbeat.trouble is not None or not self._parts.running.is_trusted:
             return Readiness((self._heartbeat.trouble or "the database is away",))
+        degraded = ["the database's disk is full: jobs wait for room"] if self.metrics.is_disk_full else []
         if not self.settings.notify:
-            return Readiness((), ("polling only: JOBD_NOTIFY is off",))
-        return Readiness((), ("notifications are not heard",) if self._listener.is_deaf else ())
+            degraded.append("polling only: JOBD_NOTIFY is off")
+        elif self._listener.is_deaf:
+            degraded.append("notifications are not heard")
+        return Readiness((), tuple(degraded))
 
     async def run(self) -> int:
         """Live from start to stop; gives the exit code."""

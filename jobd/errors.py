@@ -4,8 +4,9 @@
 
     JobdError
     ├── ConfigurationError            a setting is unknown or invalid; the daemon exits 78
-    ├── DatabaseUnavailable           no connection, or the server is starting, stopping or full
-    ├── HostNotReady                  a job cannot run on this host just now: it is handed back, and waits
+    ├── DatabaseUnavailable           no connection, or the server is starting, stopping or out of connections
+    │   └── DatabaseFull              its disk is full: what writes must wait until somebody makes room
+    ├── HostNotReady                  a job cannot run just now, here or at all: it is handed back, and waits
     ├── SourceUnavailable             a remote source cannot be reached just now: the job is tried again
     ├── SchemaMismatch                the database's schema is missing, older or newer than this jobd
     ├── JobError                      about one job, which it carries as ``job_id``
@@ -49,8 +50,12 @@ class DatabaseUnavailable(JobdError):
     """The database cannot be reached, or does not accept work just now."""
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database's disk is full: what writes must wait until somebody makes room."""
+
+
 class HostNotReady(JobdError):
-    """A job cannot run on this host just now; it is handed back to wait, with the message as its reason."""
+    """A job cannot run just now, here or at all; it is handed back to wait, with the message as its reason."""
 
 
 class SourceUnavailable(JobdError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -31,6 +32,9 @@ ERROR_CLASSES = (
     "connection", "timeout", "serialization", "deadlock", "lock_timeout", "read_only", "disk_full",
     "too_many_connections", "constraint", "data", "privilege", "fence", "other",
 )  # fmt: skip
+DISK_FULL = "disk_full"
+# Longer than a job that waits for room takes to try again: whoever looks meanwhile is to see it.
+DISK_FULL_SECONDS = 30.0
 WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 DURATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
@@ -72,6 +76,9 @@ class Metrics:
         self.leases_rescued = counter("jobd_leases_rescued", "Jobs taken from dead workers.", "queue")
         self.lease_remaining = gauge("jobd_lease_remaining_seconds", "How long the lease is still trusted.")
         self.db_up = gauge("jobd_db_up", "1 when the last heartbeat was answered.")
+        self.disk_full = gauge("jobd_db_disk_full", "1 while the database's disk lately had no room for a write.")
+        self.disk_full.set_function(lambda: self.is_disk_full)
+        self._disk_full_until = 0.0
         self.db_connections = gauge("jobd_db_pool_connections", "Open connections.", "state")
         self.db_errors = counter("jobd_db_errors", "Errors of the database.", "class")
         self.wakeups = counter("jobd_wakeups", "Why the claimer looked for work.", "source")
@@ -154,6 +161,13 @@ class Metrics:
         """Count an error under its class; None is no error of the database's."""
         if name is not None:
             self.db_errors.labels(name).inc()
+        if name == DISK_FULL:
+            self._disk_full_until = time.monotonic() + DISK_FULL_SECONDS
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether the database lately had no room for what was to be written."""
+        return time.monotonic() < self._disk_full_until
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics as text, and its content type, as the scraper asked for it."""

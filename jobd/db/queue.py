@@ -13,8 +13,8 @@ import asyncpg
 import orjson
 
 from jobd.db.queries import query
-from jobd.db.transient import Advice, advice, error_class
-from jobd.errors import DatabaseUnavailable
+from jobd.db.transient import Advice, advice, error_class, is_disk_full
+from jobd.errors import DatabaseFull, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,6 +113,8 @@ class Queue:
             self._metrics.count_database_error(error_class(error))
             if advice(error) is Advice.FAIL:
                 raise
+            if is_disk_full(error):
+                raise DatabaseFull(str(error)) from error
             raise DatabaseUnavailable(f"{name}: {type(error).__name__}") from error
 
     async def _value(self, name: str, *arguments: object) -> Any:

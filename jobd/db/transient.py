@@ -6,7 +6,7 @@ from enum import Enum, StrEnum
 
 import asyncpg
 
-from jobd.errors import DatabaseUnavailable
+from jobd.errors import DatabaseFull, DatabaseUnavailable
 
 
 class ErrorClass(StrEnum):
@@ -91,6 +91,11 @@ def why_away(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error, DatabaseUnavailable) and error.__cause__ is not None else error
     known = error_class(cause)
     return "the database is away" if known is None else _WHY_AWAY.get(known, "the database is away")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the database had no room for what was to be written: nothing helps but to wait for some."""
+    return isinstance(error, DatabaseFull) or error_class(error) is ErrorClass.DISK_FULL
 
 
 def advice(error: BaseException) -> Advice:

@@ -13,8 +13,8 @@ from asyncpg import PostgresError
 
 from jobd import log
 from jobd.db.queries import query
-from jobd.db.transient import Advice, advice, error_class, sqlstate_of
-from jobd.errors import DatabaseUnavailable, JobCancelled, JobFailed, LeaseLost, Stopped
+from jobd.db.transient import Advice, advice, error_class, is_disk_full, sqlstate_of
+from jobd.errors import DatabaseUnavailable, HostNotReady, JobCancelled, JobFailed, LeaseLost, Stopped
 from jobd.model.status import StopReason
 from jobd.runner import points
 from jobd.runner.commit_arguments import commit_arguments
@@ -138,6 +138,9 @@ class BatchRunner:
     async def _after_error(self, error: Exception, tried_seconds: float) -> bool:
         """Tidy up and tell whether the connection was lost; raise what must not be tried again."""
         self._metrics.count_database_error(error_class(error))
+        if is_disk_full(error):
+            await self._session.roll_back()
+            raise _no_room(error) from error
         what = Advice.RECONNECT if isinstance(error, DatabaseUnavailable) else advice(error)
         if what is Advice.RECONNECT:
             self._session.give_up()
@@ -259,6 +262,11 @@ class BatchRunner:
 
 async def _nothing_to_recover() -> None:
     return None
+
+
+def _no_room(error: Exception) -> HostNotReady:
+    """The job gives its slot to others, and goes on when there is room: no retry is used up by a full disk."""
+    return HostNotReady(f"the database's disk is full: {error}")
 
 
 def _json(text: str | None) -> Any:
