@@ -142,7 +142,8 @@ class Daemon:
         if not self.settings.notify:
             degraded.append("polling only: JOBD_NOTIFY is off")
         elif self._listener.is_deaf:
-            degraded.append("notifications are not heard")
+            obstacle = self._listener.obstacle
+            degraded.append("notifications are not heard" + (f": {obstacle}" if obstacle else ""))
         return Readiness((), tuple(degraded))
 
     async def run(self) -> int:

@@ -79,6 +79,7 @@ class Metrics:
         self.disk_full = gauge("jobd_db_disk_full", "1 while the database's disk lately had no room for a write.")
         self.disk_full.set_function(lambda: self.is_disk_full)
         self._disk_full_until = 0.0
+        self.db_pooled = gauge("jobd_db_pooled", "1 where a pooler stands between this daemon and the database.")
         self.db_connections = gauge("jobd_db_pool_connections", "Open connections.", "state")
         self.db_errors = counter("jobd_db_errors", "Errors of the database.", "class")
         self.wakeups = counter("jobd_wakeups", "Why the claimer looked for work.", "source")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from tests.support import programs
 from tests.support import servers as servers_at_hand
 from tests.support.database import Database, create_database, drop_database
 from tests.support.names import unique
@@ -36,6 +37,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which versions were not tested, since nothing else of the run would show it."""
+    for package in programs.absent():
+        terminalreporter.write_line(
+            f"What needs {package} was NOT tested: it is not on this machine (Debian: {package})", yellow=True
+        )
     if config.getoption("postgres") is None:
         for version in servers_at_hand.absent(servers_at_hand.OF_RIGHTS):
             terminalreporter.write_line(

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from jobd import log
 from jobd.db.grants import login_password
 from jobd.db.queries import query
 from jobd.db.transient import error_class
@@ -25,14 +26,22 @@ KEEPALIVE_INTERVAL_SECONDS = 5
 KEEPALIVE_PROBES = 3
 USER_TIMEOUT_MILLISECONDS = 30_000
 
+_log = log.get("connect")
+
 
 class Connector:
-    """Opens connections for one worker. Secrets are read again for each, so that they may be rotated."""
+    """Opens connections for one worker. Secrets are read again for each, so that they may be rotated.
+
+    ``is_pooled``: a pooler stands between, known since the first connection. Each transaction may then run on
+    another backend, so nothing is left on one for the next: no prepared statements, settings or tables.
+    """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
         self.application_name = "jobd"
+        self.is_pooled = settings.statement_cache == 0
+        self._is_known = self.is_pooled
 
     def name_after(self, worker_id: UUID) -> None:
         """Let new connections carry the worker's id, by which peers find the backends of a dead worker."""
@@ -44,14 +53,42 @@ class Connector:
         """Open a connection: as jobd's own login, or as a submitter's."""
         secret = None if login is None else self._settings.secret("submitter_secret")
         password = None if secret is None or login is None else login_password(secret, login)
-        cache = self._settings.statement_cache if statement_cache_size is None else statement_cache_size
         url = self._settings.secret("database_url") or ""
-        return await self._connect(_without_login(url) if login else url, cache, login, password)
+        url = _without_login(url) if login else url
+        cache = self._settings.statement_cache if statement_cache_size is None else statement_cache_size
+        # Until it is known that they would be kept, none are prepared.
+        connection = await self._connect(
+            url, cache if self._is_known and not self.is_pooled else 0, login, password
+        )
+        try:
+            await self._settle(connection, login)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def open_direct(self) -> asyncpg.Connection:
-        """Open the connection that listens; it must not lead through a pooler."""
+        """Open the connection that listens; it should not lead through a pooler."""
         url = self._settings.secret("notify_database_url") or self._settings.secret("database_url") or ""
         return await self._connect(url, 0)
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether there is a way to listen that is not known to lead through a pooler."""
+        return not self.is_pooled or self._settings.secret("notify_database_url") is not None
+
+    async def _settle(self, connection: asyncpg.Connection, login: str | None) -> None:
+        if not self._is_known:
+            self.is_pooled = await is_pooled(connection)
+            self._is_known = True
+            if self.is_pooled:
+                _log.info(
+                    "a pooler stands between: nothing is kept on a connection from one transaction to the next"
+                )
+        self._metrics.db_pooled.set(self.is_pooled)
+        await self.prepare(connection)
+        if login is not None:
+            await connection.execute(query("session_of_login"))
 
     async def _connect(
         self, url: str, cache: int, user: str | None = None, password: str | None = None
@@ -72,21 +109,22 @@ class Connector:
         except Exception as error:
             self._metrics.count_database_error(error_class(error))
             raise
-        try:
-            _keep_alive(connection)
-            await self.prepare(connection)
-            if user is not None:
-                await connection.execute(query("session_of_login"))
-        except BaseException:
-            connection.terminate()
-            raise
+        _keep_alive(connection)
         return connection
 
     async def prepare(self, connection: asyncpg.Connection) -> None:
-        """Set what jobd wants of every session; needed again after DISCARD ALL."""
+        """Set what jobd wants of its own sessions (a pooler's are others' too), also after DISCARD ALL."""
+        if self.is_pooled:
+            return
         await connection.execute(query("session_prepare"))
         if not self._settings.notify:
             await connection.execute(query("session_without_notify"))
+
+
+async def is_pooled(connection: asyncpg.Connection) -> bool:
+    """Whether somebody in between answers for the server: the backend is not the one that was announced."""
+    announced = connection.get_server_pid()
+    return bool(await connection.fetchval("select pg_backend_pid()") != announced)
 
 
 def _without_login(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobd.db.connect import is_pooled
 from jobd.db.queries import query
 from jobd.db.queue import Presence
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 
 class ListeningConnection:
-    """LISTENs on some channels and calls back with each payload, and with itself when the connection is gone."""
+    """LISTENs on some channels and calls back with each payload, and with itself when the connection is gone.
 
-    def __init__(self, connection: Connection, presence: Presence, on_lost: Lost) -> None:
+    ``presence`` is None through a pooler, whose backend says nothing about who lives.
+    """
+
+    def __init__(self, connection: Connection, presence: Presence | None, on_lost: Lost) -> None:
         self._connection = connection
         self.presence = presence
         connection.add_termination_listener(lambda _connection: on_lost(self))
@@ -31,8 +35,13 @@ class ListeningConnection:
         """Connect and listen; when this returns, whatever is sent from now on is heard."""
         connection = await connector.open_direct()
         try:
+            through_pooler = await is_pooled(connection)
+            if not through_pooler:
+                await connection.execute(query("session_prepare"))
             for channel, heard in channels.items():
                 await connection.add_listener(channel, _payload_only(heard))
+            if through_pooler:
+                return cls(connection, None, on_lost)
             rows = await connection.fetch(query("daemon_listener_presence"))
             return cls(connection, Presence(rows[0]["pid"], rows[0]["backend_start"]), on_lost)
         except BaseException:

@@ -44,6 +44,12 @@ class Session:
         self._lent: Lent | None = None
         self._inherited: Lent | None = None
         self._predecessor: int | None = None
+        self._backend: int | None = None
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether each transaction may run on another backend."""
+        return self._sessions.is_pooled
 
     def follow(self, other: Session) -> None:
         """Take the connection of an earlier job's session over as it is, should it be of the same login."""
@@ -70,6 +76,8 @@ class Session:
             raise RuntimeError("the last transaction is still open")  # BEGIN would go on in it without a word
         role = "" if self._login is None else f"set local role {self._login.quoted_role};"
         await connection.execute(f"{query('batch_begin')}\n{role}")
+        if self.is_pooled:
+            self._backend = await connection.fetchval(query("session_backend"))
         return connection
 
     async def roll_back(self) -> None:
@@ -80,8 +88,7 @@ class Session:
     def give_up(self) -> None:
         """Cut the connection; the next one ends its backend first, should it still be there."""
         if self._lent is not None:
-            with contextlib.suppress(Exception):  # a connection that is half gone may not know its backend
-                self._predecessor = self._lent.connection.get_server_pid()
+            self._predecessor = self._backend_of(self._lent.connection)
             self._lent.connection.terminate()
             self._lent = None
             self._sessions.used_count -= 1
@@ -95,12 +102,20 @@ class Session:
 
     async def terminate_backend(self) -> None:
         """End the backend from outside, whatever it is doing: for a job that does not obey."""
-        pid = None if self._lent is None else self._lent.connection.get_server_pid()
+        pid = None if self._lent is None else self._backend_of(self._lent.connection)
         self.give_up()
         if pid is not None:
             name = None if self._login is None else self._login.name
             with anyio.move_on_after(RELEASE_SECONDS_MAX * 2):
                 await self._sessions.terminate(name, pid)
+
+    def _backend_of(self, connection: Connection) -> int | None:
+        """The backend that does this session's work, or did last."""
+        if self.is_pooled:
+            return self._backend
+        with contextlib.suppress(Exception):  # a connection that is half gone may not know its backend
+            return int(connection.get_server_pid())
+        return None
 
     async def _fitting(self, login: str | None) -> Lent | None:
         """The connection of an earlier job, if it can be used."""
@@ -131,6 +146,11 @@ class Sessions:
     def application_name(self) -> str:
         """What the backends of this worker are called."""
         return self._connector.application_name
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler stands between."""
+        return self._connector.is_pooled
 
     @property
     def idle_count(self) -> int:
@@ -187,6 +207,8 @@ class Sessions:
 
     async def _discard(self, connection: Connection) -> None:
         await roll_back(connection)
+        if self.is_pooled:
+            return  # any backend would be discarded, which others may use by now
         await connection.execute("discard all")
         await self._connector.prepare(connection)
 

@@ -148,7 +148,7 @@ class Import:
                 options=self._options,
                 frozen=(self._context.job.detected or {}).get("target"),
                 job=self._context.job,
-                drop_on_commit=self._context.settings.statement_cache == 0,
+                drop_on_commit=self._context.is_pooled,
                 keeps=self._rehearsal is None,
             )
         )

@@ -61,6 +61,11 @@ class BatchRunner:
         self._is_committing = False
         self._result: BatchResult | None = None
 
+    @property
+    def is_pooled(self) -> bool:
+        """Whether each batch may run on another backend, where nothing of the last one is to be found."""
+        return self._session.is_pooled
+
     async def run(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Commit one batch, however often that must be tried; see JobContext.run_batch."""
         self.raise_if_stopped()

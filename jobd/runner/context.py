@@ -107,6 +107,11 @@ class JobContext:
         return self._batches.cursor
 
     @property
+    def is_pooled(self) -> bool:
+        """Whether each batch may run on another backend, where nothing of the last one is to be found."""
+        return self._batches.is_pooled
+
+    @property
     def memory(self) -> object | None:
         """What the last job in this slot left here, if it was of the same type, submitter and target."""
         return self._kept.memory

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 TEST_SECONDS = 10.0
 ECHO_SECONDS_MAX = 3.0
+# Through a pooler nothing will be heard until somebody changes that.
+POOLED_SECONDS = 60.0
+WITHOUT_URL = "JOBD_DATABASE_URL leads through a pooler, and JOBD_NOTIFY_DATABASE_URL is not set"
+WRONG_URL = "JOBD_NOTIFY_DATABASE_URL leads through a pooler, too"
 
 _log = log.get("listener")
 
@@ -51,19 +55,41 @@ class Listener:
         self._echo = Wakeup()
         self._last_echo = ""
         self.is_deaf = True
+        self._is_told = False
+        # Why nothing is heard, where that is known.
+        self.obstacle: str | None = None
         self.wakeup = Wakeup()
 
     async def step(self) -> float:
         """Connect where needed, then test; gives the delay until the next test."""
+        if not self._connector.may_listen:
+            return self._give_up(WITHOUT_URL)
+        is_pooled = False
         try:
-            if self._connection is None:
-                await self._connect()
+            connection = self._connection or await self._connect()
+            is_pooled = connection.presence is None
             await self._prove()
-        except Exception:
+        except Exception as error:
+            if is_pooled and isinstance(error, TimeoutError):
+                return self._give_up(WRONG_URL)
             self._became(is_deaf=True)
             self.close()
             raise
+        self.obstacle = None
         return jittered(TEST_SECONDS)
+
+    def _give_up(self, obstacle: str) -> float:
+        """Nothing can be heard: say so once, and seldom look whether that has changed."""
+        self.close()
+        self._became(is_deaf=True)
+        if obstacle != self.obstacle:
+            self.obstacle = obstacle
+            _log.warning(
+                "notifications are not heard through the pooler",
+                reason=obstacle,
+                remedy="a direct URL in JOBD_NOTIFY_DATABASE_URL",
+            )
+        return jittered(POOLED_SECONDS)
 
     def reconnect(self) -> None:
         """Listen on a new connection, which carries the worker's new name."""
@@ -77,19 +103,20 @@ class Listener:
         if connection is not None:
             connection.close()
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> ListeningConnection:
         self.close()
-        self._connection = await ListeningConnection.open(
+        connection = self._connection = await ListeningConnection.open(
             self._connector,
             self._lost,
             {"jobd_job": self._heard_work, "jobd_control": self._heard_request, self._channel: self._heard_echo},
         )
-        self._worker.presence = self._connection.presence
+        self._worker.presence = connection.presence
         self._on_connected()
         _log.info("listening")
         # What was sent before the first LISTEN took effect was not heard.
         self._on_work()
         self._on_request(None)
+        return connection
 
     async def _prove(self) -> None:
         """Have another connection send a notification, and wait for it."""
@@ -103,8 +130,8 @@ class Listener:
 
     def _became(self, *, is_deaf: bool) -> None:
         self._metrics.listener_up.set(0 if is_deaf else 1)
-        if is_deaf != self.is_deaf:
-            self.is_deaf = is_deaf
+        if is_deaf != self.is_deaf or not self._is_told:  # also that nothing was ever heard
+            self.is_deaf, self._is_told = is_deaf, True
             (_log.warning if is_deaf else _log.info)("notifications", heard=not is_deaf)
             self._on_change(is_deaf)
 

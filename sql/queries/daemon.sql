@@ -199,6 +199,10 @@ set jobd.notify = off;
 -- A login may be set to take another role when it connects; its own is what ends its backends.
 set role none;
 
+-- name: session_backend
+-- The backend behind a pooler that runs this transaction.
+select pg_catalog.pg_backend_pid();
+
 -- name: session_is_of_living_role
 -- Raises where the role that the session belongs to was dropped, though there may be another of its name.
 select session_user;

@@ -69,6 +69,7 @@ class LocalContext:
         self.imported = imported
         self.before_batch: Callable[[int], Awaitable[None]] | None = None
         self.memory: object | None = None
+        self.is_pooled = False
 
     @property
     def last_cursor(self) -> dict[str, Any] | None:
