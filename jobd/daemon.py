@@ -41,6 +41,7 @@ from jobd.services.controller import Controller
 from jobd.services.enforcer import Enforcer
 from jobd.services.health import HealthServer, Readiness
 from jobd.services.heartbeat import Heartbeat
+from jobd.services.lag import Lag
 from jobd.services.listener import Listener
 from jobd.services.loop import BACKOFF_SECONDS_MAX, Pulse, backoff_seconds, run_loop
 from jobd.services.places import require_sound_places
@@ -117,6 +118,7 @@ class Daemon:
         self._startup = Startup(parts, worker, logins)
         self._pruner = Pruner(parts)
         self._sampler = Sampler(parts, lanes)
+        self._lag = Lag(parts)
         self.health = HealthServer(metrics, self.pulse, self.readiness)
         self._stop_requested = Wakeup()
         self._stops = 0
@@ -209,7 +211,7 @@ class Daemon:
         backoff_max: float = BACKOFF_SECONDS_MAX,
     ) -> None:  # fmt: skip
         loop = partial(run_loop, backoff_max=backoff_max)
-        group.start_soon(loop, name, step, wakeup or Wakeup(), self.pulse, self.metrics, name=name)
+        group.start_soon(loop, name, step, wakeup or Wakeup(), self.pulse, name=name)
 
     def _start_loops(self, outer: TaskGroup) -> None:
         self._start(
@@ -223,6 +225,7 @@ class Daemon:
         self._start(outer, "rescuer", self._rescuer.step, self._rescuer.wakeup)
         self._start(outer, "pruner", self._pruner.step, self._pruner.wakeup)
         self._start(outer, "sampler", self._sampler.step, self._sampler.wakeup)
+        self._start(outer, "lag", self._lag.step, self._lag.wakeup)
         if self.settings.notify:
             self._start(outer, "listener", self._listener.step, self._listener.wakeup)
             self.worker.on_renamed = self._listener.reconnect

@@ -14,7 +14,6 @@ from jobd.errors import DatabaseUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from jobd.metrics import Metrics
     from jobd.runner.wakeup import Wakeup
 
 BACKOFF_SECONDS_MIN = 0.1
@@ -46,7 +45,6 @@ async def run_loop(
     step: Callable[[], Awaitable[float]],
     wakeup: Wakeup,
     pulse: Pulse,
-    metrics: Metrics,
     *,
     backoff_max: float = BACKOFF_SECONDS_MAX,
 ) -> None:
@@ -65,9 +63,7 @@ async def run_loop(
                 _log.warning("round failed", loop=name, error=error, failures=failures)
             delay = backoff_seconds(failures, backoff_max)
         pulse.beat(name, delay)
-        due_at = time.monotonic() + delay
-        if not await wakeup.wait(delay):
-            metrics.loop_lag.observe(max(0.0, time.monotonic() - due_at))
+        await wakeup.wait(delay)
 
 
 def backoff_seconds(failures: int, backoff_max: float = BACKOFF_SECONDS_MAX) -> float:

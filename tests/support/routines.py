@@ -65,6 +65,19 @@ async def sleep(context: HandlerContext) -> None:
     await asyncio.sleep(context.job.metadata.get("seconds", 60))
 
 
+@handler("block")
+async def block(context: HandlerContext) -> None:
+    """Insert one row; at the first attempt the event loop stands still for ``seconds`` before the commit."""
+
+    async def write(connection: asyncpg.Connection) -> int:
+        await connection.execute("insert into public.written (job_id, number) values ($1, 1)", context.job.id)
+        if context.job.interrupt_count == 0:
+            time.sleep(context.job.metadata["seconds"])  # noqa: ASYNC251  what users do
+        return 1
+
+    await context.commit(write)
+
+
 @handler("disobey")
 async def disobey(context: HandlerContext) -> None:
     """Ignore being cancelled, for so many seconds."""
