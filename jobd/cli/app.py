@@ -14,6 +14,7 @@ from jobd.cli import (
     control,
     dev,
     doctor,
+    drill,
     errors,
     grant,
     jobs,
@@ -111,6 +112,7 @@ _JOBS: dict[str, Callable[..., None]] = {
 }
 _OPERATION: dict[str, Callable[..., None]] = {
     "dev": dev.dev,
+    "drill": drill.drill,
     "run": run.run,
     "migrate": migrate.migrate,
     "grant": grant.grant,

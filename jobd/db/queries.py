@@ -1,4 +1,4 @@
-"""The named statements of ``sql/queries``: reads, and calls of jobd's functions.
+"""The named statements of ``sql/queries``: reads, and calls of jobd's functions; and those of the drill.
 
 A file holds statements one below the other, each after a line ``-- name: its_name`` and a sentence on what it is
 for. The comments go to the server too, so that its statistics say which statement is which.
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 
 
-def query(name: str) -> str:
+def query(name: str, folder: str = "queries") -> str:
     """Give the text of a statement."""
     try:
-        return load()[name]
+        return load(folder)[name]
     except KeyError:
-        raise ConfigurationError(f"sql/queries has no statement named {name!r}") from None
+        raise ConfigurationError(f"sql/{folder} has no statement named {name!r}") from None
 
 
 @cache
-def load() -> Mapping[str, str]:
+def load(folder: str = "queries") -> Mapping[str, str]:
     """Read all statements by name."""
     statements: dict[str, str] = {}
-    for path in sorted((directory() / "queries").glob("*.sql")):
+    for path in sorted((directory() / folder).glob("*.sql")):
         # What stands before the first name describes the file.
         _, *named = _NAME.split(path.read_text(encoding="utf-8"))
         for name, text in zip(named[::2], named[1::2], strict=True):
             if name in statements:
-                raise ConfigurationError(f"sql/queries/{path.name}: the name {name!r} is taken already")
+                raise ConfigurationError(f"sql/{folder}/{path.name}: the name {name!r} is taken already")
             statements[name] = f"-- {name}\n{text.strip()}"
     return MappingProxyType(statements)

@@ -1,4 +1,9 @@
 """`jobd drill`: imports known data under random faults, and proves that nothing was lost and nothing came twice.
 
-``network`` can be made to fail.
+- ``drill``    its steps, from an empty scratch database to the report
+- ``scratch``  the database; ``daemons`` and ``network``: child processes, each behind a proxy that can fail
+- ``content``  what files contain and what must become of each record; ``load``: rounds of files and their jobs
+- ``ground``   what faults act on; ``menu``: the faults; ``fault``: one that struck, and how long recovery took
+- ``beliefs``  what daemons said in their logs; ``history``: the checker that holds it against the database
+- ``proof``    files, counters, errors and tables held against one another; ``report``: what was found, as values
 """

@@ -178,6 +178,11 @@ class Proxy:
         for link in list(self._links):
             link.reset()
 
+    def half_open(self) -> None:
+        """Cut all connections for the daemon only."""
+        for link in list(self._links):
+            link.half_open()
+
     # --- for the links
 
     def acts_on(
