@@ -77,6 +77,9 @@ class Finisher:
         return RETRY_SECONDS if len(open_again) == len(group) else 0.0
 
     async def _write(self, group: Sequence[tuple[HeldJob, Ended]]) -> list[tuple[HeldJob, Ended]]:
+        group = self._without_superseded(group)
+        if not group:
+            return []
         try:
             statuses = await self._queue.finish([_ending(held, ended) for held, ended in group])
         except asyncpg.PostgresError as error:
@@ -91,6 +94,19 @@ class Finisher:
             else:
                 self._let_go(held, _label(ended, status), ended)
         return locked + await self._see_about(missing) if missing else locked
+
+    def _without_superseded(self, group: Sequence[tuple[HeldJob, Ended]]) -> Sequence[tuple[HeldJob, Ended]]:
+        """Endings of leases that may still be this worker's: of a job that it claimed anew, the former is lost.
+
+        Answers come by job, so that the ending of its later lease would be taken for that of the former, too.
+        """
+        left = []
+        for held, ended in group:
+            if self._running.get(held.job.id) in {None, held}:
+                left.append((held, ended))
+            else:
+                self._lose(held, ended)
+        return left
 
     async def _write_singly(
         self, group: Sequence[tuple[HeldJob, Ended]], error: asyncpg.PostgresError

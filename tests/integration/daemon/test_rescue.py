@@ -5,8 +5,10 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
+from jobd.runner import points
 from tests.support.daemons import daemon_process, daemon_within, job_row, submit, until, wait_for_status
 
 if TYPE_CHECKING:
@@ -113,6 +115,37 @@ async def test_a_job_that_is_released_is_stopped_where_it_runs(target: Database)
         )
     assert lost == 1
     assert await rows_of(target, job_id) == 100 == (await job_row(target, job_id))["processed_rows"]
+
+
+async def test_a_worker_that_claims_a_job_again_ends_only_its_later_attempt(target: Database) -> None:
+    attempts = 0
+    both = anyio.Event()
+
+    async def wait_for_both() -> None:
+        """The endings of both leases are then written by one statement."""
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            await administrator.execute("select jobd.release($1)", job_id)
+            await both.wait()
+        else:
+            both.set()
+
+    administrator = await target.connect()
+    job_id = await submit(target)
+    points.register("job.ended", wait_for_both)
+    async with daemon_within(target, concurrency=2) as daemon:
+        await wait_for_status(target, job_id, "completed")
+
+        async def ended() -> list[float | None]:
+            labels = {"queue": "default", "job_type": "processing"}
+            return [
+                daemon.metrics.registry.get_sample_value("jobd_job_attempts_total", {**labels, "outcome": outcome})
+                for outcome in ("completed", "lease_lost")
+            ]
+
+        await until(ended, lambda counts: sum(count or 0 for count in counts) == 2)
+        assert await ended() == [1, 1]
 
 
 async def test_a_file_that_kills_its_workers_is_stopped_after_five(target: Database, tmp_path: Path) -> None:
