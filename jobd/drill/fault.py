@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jobd.drill.history import Change
 
 Sought = Literal["work", "work elsewhere", "paused", "ended"]
-EVERYWHERE = "everywhere"
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -24,7 +23,7 @@ class Fault:
     """One fault. Times are the database's.
 
     ``jobs``: those that it struck. ``sought``: what shows that one has recovered; counted from when the fault
-    began, or from when it was over, where nothing can go on before.
+    began, or from when it was over, where nothing can go on before. ``hits_all``: jobs that it met later as well.
     """
 
     kind: str
@@ -34,6 +33,7 @@ class Fault:
     ended_at: datetime | None = None
     sought: Sought = "work"
     from_end: bool = False
+    hits_all: bool = False
     recovered_seconds: float | None = field(default=None)
 
     @property
@@ -127,7 +127,7 @@ def _is_recovered(fault: Fault, change: Change, token: int) -> bool:
 def _is_disturbed(fault: Fault, job: UUID, recovered_at: datetime, faults: Sequence[Fault]) -> bool:
     return any(
         other is not fault
-        and (job in other.jobs or other.where in {fault.where, EVERYWHERE})
+        and (other.hits_all or job in other.jobs or other.where == fault.where)
         and other.began_at < recovered_at
         and other.over_at > fault.began_at
         for other in faults

@@ -8,7 +8,6 @@ import anyio
 import asyncpg
 
 from jobd.db.queries import query
-from jobd.drill.fault import EVERYWHERE
 from jobd.drill.network import Way
 
 if TYPE_CHECKING:
@@ -175,7 +174,8 @@ async def cancel(ground: Ground, dice: random.Random) -> None:
 async def restart_server(ground: Ground, dice: random.Random) -> None:
     """The server crashes, or stops, and comes back."""
     assert ground.server is not None  # noqa: S101  offered only then
-    fault = await ground.struck("server restarted", EVERYWHERE, await ground.running(), from_end=True)
+    jobs = await ground.running()
+    fault = await ground.struck("server restarted", "everywhere", jobs, from_end=True, hits_all=True)
     began_at = anyio.current_time()
     await ground.server.stop()
     await anyio.sleep(dice.uniform(*AWAY_SECONDS))
@@ -215,7 +215,7 @@ async def _locked(
         await connection.fetch(statement, *arguments)
         running = await ground.running()
         jobs = [job for job, (_, target) in running.items() if target == where or job in arguments]
-        fault = await ground.struck(kind, where, jobs, from_end=True)
+        fault = await ground.struck(kind, where, jobs, from_end=True, hits_all=not arguments)
         await ground.last(fault, dice.uniform(*LOCK_SECONDS))
         await connection.execute("rollback")
         await ground.over(fault)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jobd.cli import drill as drill_command
 from jobd.drill.drill import Drill, Plan
+from jobd.errors import JobdError
 from jobd.settings import Settings
 from tests.support.command import start
 from tests.support.daemons import until
@@ -169,6 +171,14 @@ async def test_options_that_do_not_go_together_are_refused(
     database: Database, tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     assert complaint in (await drilled(database, tmp_path, *arguments, exit_code=2))[1]
+
+
+async def test_a_command_for_the_server_that_fails_is_said() -> None:
+    control = drill_command._commands("true", "echo no such server >&2; exit 3")
+    assert control is not None
+    await control.stop()
+    with pytest.raises(JobdError, match="ended with exit code 3\nno such server"):
+        await control.start()
 
 
 async def broken_claims(drill: Drill) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from jobd.drill.fault import EVERYWHERE, Fault, Timed, measure, summary
+from jobd.drill.fault import Fault, Timed, measure, summary
 from jobd.drill.history import Change
 
 JOB, OTHER = UUID(int=1), UUID(int=2)
@@ -61,7 +61,7 @@ def test_the_time_to_recover_is_that_to_the_first_change_that_shows_it(
     [
         pytest.param(fault(2, kind="job paused", where="job 1"), id="of the same job"),
         pytest.param(fault(2, kind="network reset", jobs=[]), id="of the same daemon"),
-        pytest.param(fault(0, 2, kind="server restarted", where=EVERYWHERE, jobs=[]), id="of the server"),
+        pytest.param(fault(0, 2, kind="server restarted", where="", jobs=[], hits_all=True), id="of the server"),
     ],
 )
 def test_a_fault_that_another_fell_into_is_not_measured(other: Fault) -> None:
