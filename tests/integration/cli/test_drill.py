@@ -103,8 +103,9 @@ SABOTAGES = {
 
 async def drilled(database: Database, directory: Path, *arguments: object, exit_code: int = 0) -> tuple[str, str]:
     """Run a drill to its end: what it printed, on both."""
-    own = {"JOBD_DATABASE_URL": database.url, "TMPDIR": str(directory)}
-    command = await start("drill", *arguments, cwd=directory, **own)
+    command = await start(
+        "drill", *arguments, cwd=directory, JOBD_DATABASE_URL=database.url, TMPDIR=str(directory)
+    )
     printed, complaint = await command.communicate()
     assert command.returncode == exit_code, (printed + complaint).decode()
     return printed.decode(), complaint.decode()
