@@ -158,11 +158,15 @@ class DaemonProcess:
 
 @contextlib.contextmanager
 def daemon_process(database: Database, directory: Path, **settings: Any) -> Iterator[DaemonProcess]:
-    """A `jobd run` process; killed at the end if it is still there."""
+    """A `jobd run` process; killed at the end if it is still there. ``variables``: others' than jobd's."""
+    variables = settings.pop("variables", {})
     log_path = directory / f"daemon-{time.monotonic_ns()}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobd", "run"], env=environment(database, **settings), stdout=log, stderr=log
+            [sys.executable, "-m", "jobd", "run"],
+            env={**environment(database, **settings), **variables},
+            stdout=log,
+            stderr=log,
         )
     daemon = DaemonProcess(process, log_path)
     try:
