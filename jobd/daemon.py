@@ -66,6 +66,8 @@ FAREWELL_SECONDS_MAX = 5.0
 HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5
 # For rolling back and for writing the endings once the grace is over; the leases expire by themselves otherwise.
 AFTER_GRACE_SECONDS_MAX = 10.0
+# The same after a second SIGTERM, and for the farewell then: who sends it does not want to wait.
+AT_ONCE_SECONDS_MAX = 2.0
 
 _log = log.get("daemon")
 
@@ -242,7 +244,7 @@ class Daemon:
         running = self._parts.running
         while running or running.claims_in_flight:
             # A second SIGTERM moves the end of the grace to now.
-            if time.monotonic() > self._enforcer.grace_ends_at + AFTER_GRACE_SECONDS_MAX:
+            if time.monotonic() > self._enforcer.grace_ends_at + self._after_grace_seconds():
                 _log.warning("leaving although not all endings are confirmed", jobs=len(running))
                 break
             self._service_manager.extend(30)
@@ -250,11 +252,17 @@ class Daemon:
             running.stop_all(StopReason.SHUTDOWN)
             await running.changed.wait(1.0)
 
+    def _after_grace_seconds(self) -> float:
+        """How long to try to write endings; without a lease they are not this worker's to write."""
+        if not self._parts.running.is_trusted:
+            return 0.0
+        return AFTER_GRACE_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX
+
     async def _farewell(self) -> None:
         """Strike the worker off, so that nobody waits for its lease."""
         for close in (self._heartbeat.close, self._listener.close):
             close()
-        with anyio.move_on_after(FAREWELL_SECONDS_MAX):
+        with anyio.move_on_after(FAREWELL_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX):
             try:
                 await self._parts.queue.deregister(self.worker.id)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
