@@ -256,6 +256,7 @@ class BatchRunner:
             to_row=receipt.processed_rows,
         )
         self.cursor = result.cursor
+        self._held.has_progress = True
         self._error_count = receipt.error_count
         self._processed_rows = receipt.processed_rows
         count_rows(self._metrics, self._held.job, result)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jobd.db.session import Session
     from jobd.model.job import Job
 
+# One loss is the host's or the network's as likely as not, and of many jobs together.
+SUSPECT_LOSSES = 2
 # A stronger reason replaces a weaker one: what is cancelled need not be paused, what is lost need not be ended.
 _STRENGTH = {
     StopReason.PAUSE: 0,
@@ -35,8 +37,8 @@ class HeldJob:
     """
 
     __slots__ = (
-        "claimed_at", "is_abandoned", "is_over", "job", "lease_token", "loss", "ran_seconds", "scope", "session",
-        "started_at", "stop_reason", "stopped_at", "strikes",
+        "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "ran_seconds",
+        "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes",
         "wake_enforcer",
     )  # fmt: skip
 
@@ -53,6 +55,7 @@ class HeldJob:
         self.stopped_at = 0.0
         self.strikes = 0
         self.loss: str | None = None
+        self.has_progress = False
         self.is_over = False
         self.is_abandoned = False
 
@@ -79,6 +82,11 @@ class HeldJob:
         """Go on after all, where a pause was asked for that nobody has honoured yet."""
         if self.stop_reason is StopReason.PAUSE and self.strikes == 0:
             self.stop_reason = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what its last workers died of: they were lost one after the other without progress."""
+        return self.job.lost_lease_count >= SUSPECT_LOSSES and not self.has_progress and not self.is_over
 
     def cut(self) -> None:
         """Cancel whatever the job is doing."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from jobd.errors import HostNotReady
 from jobd.model.status import StopReason
 from jobd.runner import outcome
 from jobd.runner.wakeup import Wakeup
@@ -38,6 +39,8 @@ AVERAGE_WEIGHT = 0.25
 LEARNT_SECONDS_MAX = 1.0
 # A slot that never waits for anything must let the others of the event loop have their turn.
 YIELD_SECONDS = 0.002
+# How long a job waits that must not run beside another.
+APART_SECONDS = 2.0
 
 
 class Lanes:
@@ -121,6 +124,14 @@ class Lanes:
             self._finisher.add(held, outcome.stopped(held.stop_reason or StopReason.SHUTDOWN))
             count += 1
         return count
+
+    def keep_apart(self, held: HeldJob) -> None:
+        """Hand a job back that must not run beside another, before it began."""
+        reason = HostNotReady(
+            f"the last {held.job.lost_lease_count} workers that ran it were lost; until it makes progress it runs "
+            "beside no other job of which that is true, so that the one that kills them is found"
+        )
+        self._finisher.add(held, outcome.waiting(reason, APART_SECONDS))
 
     def abandon(self, held: HeldJob) -> None:
         """Free the slot of a job that does not end; its lane goes when it does."""

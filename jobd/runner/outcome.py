@@ -92,9 +92,10 @@ def failed(error: JobFailed) -> Ended:
     return Ended(Outcome.FAILED, "failed", error.error_code, _message(str(error)), cause=error)
 
 
-def waiting(reason: HostNotReady) -> Ended:
+def waiting(reason: HostNotReady, seconds: float | None = None) -> Ended:
     """The job cannot run here just now; another daemon may take it, or this one later."""
-    delay_seconds = WAITING_SECONDS * random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)  # noqa: S311  no secret
+    jitter = random.uniform(1 - RETRY_JITTER, 1 + RETRY_JITTER)  # noqa: S311  no secret
+    delay_seconds = (WAITING_SECONDS if seconds is None else seconds) * jitter
     return Ended(
         Outcome.WAITING,
         "interrupted",

@@ -75,6 +75,10 @@ class RunningSet:
     def __iter__(self) -> Iterator[HeldJob]:
         return iter(list(self._jobs.values()))
 
+    def has_suspect(self) -> bool:
+        """Whether one of them may be about to kill this worker."""
+        return any(held.is_suspect for held in self._jobs.values())
+
     def unfinished(self) -> list[HeldJob]:
         """Those that are not merely waiting for their ending to be confirmed."""
         return [held for held in self._jobs.values() if not held.is_over]

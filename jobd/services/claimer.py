@@ -98,8 +98,12 @@ class Claimer:
         job = Job.from_row(cast("Mapping[str, Any]", row))
         held = HeldJob(job, ran_seconds=row["ran_seconds"] or 0.0, wake_enforcer=self._wake_enforcer)
         self._metrics.count_claim(job.queue, max(0.0, (row["claimed_at"] - job.run_at).total_seconds()))
+        must_wait = held.is_suspect and self._running.has_suspect()
         self._running.add(held)
         _log.debug("job claimed", job_id=job.id, lease_token=job.lease_token, worker_id=self._worker.id)
+        if must_wait:
+            self._lanes.keep_apart(held)
+            return
         if job.cancel_requested:
             held.stop(StopReason.CANCEL)
         self._lanes.submit(held)
