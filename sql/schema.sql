@@ -1035,7 +1035,7 @@ $$;
 
 COMMENT ON FUNCTION jobd.find_lost_workers(p_worker_id uuid) IS 'Workers that are dead, as far as this worker can tell.';
 
-CREATE FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[] DEFAULT '{}'::text[], p_error_messages text[] DEFAULT '{}'::text[], p_results jsonb[] DEFAULT '{}'::jsonb[], p_delay_seconds double precision[] DEFAULT '{}'::double precision[]) RETURNS TABLE(job_id uuid, status text, version integer)
+CREATE FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[] DEFAULT '{}'::text[], p_error_messages text[] DEFAULT '{}'::text[], p_results jsonb[] DEFAULT '{}'::jsonb[], p_delay_seconds double precision[] DEFAULT '{}'::double precision[], p_processed_rows bigint[] DEFAULT '{}'::bigint[]) RETURNS TABLE(job_id uuid, status text, version integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
@@ -1065,9 +1065,11 @@ begin
         select j.id, j.worker_id, e.position,
             jobd.ending(e.outcome, j.cancel_requested, j.pause_requested, j.retry_count, j.max_retries) as status
         from jobd.job j
-        join unnest(p_job_ids, p_lease_tokens, p_outcomes) with ordinality
-            as e (job_id, lease_token, outcome, position) on e.job_id = j.id and e.lease_token = j.lease_token
+        join unnest(p_job_ids, p_lease_tokens, p_outcomes, p_processed_rows) with ordinality
+            as e (job_id, lease_token, outcome, processed_rows, position)
+            on e.job_id = j.id and e.lease_token = j.lease_token
         where j.claimed_at is not null  -- the attempt was not ended before
+            and (e.processed_rows is null or e.processed_rows = j.processed_rows)
         order by j.id
         for no key update of j skip locked
     ) l;
@@ -1133,7 +1135,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) IS 'Ends the attempts of many jobs, each under its lease.';
+COMMENT ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[], p_processed_rows bigint[]) IS 'Ends the attempts of many jobs, each under its lease.';
 
 CREATE FUNCTION jobd.forget_records() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4655,8 +4657,8 @@ GRANT ALL ON FUNCTION jobd.explain_workers(p_job jobd.job, p_is_due boolean) TO 
 
 REVOKE ALL ON FUNCTION jobd.find_lost_workers(p_worker_id uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[]) TO jobd_worker;
+REVOKE ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[], p_processed_rows bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.finish(p_job_ids uuid[], p_lease_tokens bigint[], p_outcomes text[], p_error_codes text[], p_error_messages text[], p_results jsonb[], p_delay_seconds double precision[], p_processed_rows bigint[]) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.forget_records() FROM PUBLIC;
 

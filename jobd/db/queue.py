@@ -53,7 +53,7 @@ class Submitter(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How an attempt ends, as ``jobd.finish`` takes it."""
+    """How an attempt ends, as ``jobd.finish`` takes it; ``processed_rows``: where the job's row has as many."""
 
     job_id: UUID
     lease_token: int
@@ -62,6 +62,7 @@ class Ending(NamedTuple):
     error_message: str | None = None
     result: str | None = None
     delay_seconds: float | None = None
+    processed_rows: int | None = None
 
 
 class ListedFile(NamedTuple):

@@ -57,7 +57,6 @@ class BatchRunner:
         self._metrics = metrics
         self.cursor: dict[str, Any] | None = held.job.cursor
         self._error_count = held.job.error_count
-        self._processed_rows = held.job.processed_rows
         self._is_committing = False
         self._result: BatchResult | None = None
 
@@ -69,7 +68,7 @@ class BatchRunner:
     async def run(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Commit one batch, however often that must be tried; see JobContext.run_batch."""
         self.raise_if_stopped()
-        _log.debug("batch begun", lease_token=self._held.lease_token, from_row=self._processed_rows)
+        _log.debug("batch begun", lease_token=self._held.lease_token, from_row=self._held.processed_rows)
         receipt = await self._persist(lambda: self._commit(attempt), self._recover)
         self._count(receipt)
         await points.reach("batch.acknowledged")
@@ -186,8 +185,12 @@ class BatchRunner:
         """Whether the cursor that the fence found too far ahead was never committed: only the session moved it."""
         if sqlstate_of(error) != BEHIND_CURSOR:
             return False
-        row = (await self._queue.job_states([self._held.job.id])).get(self._held.job.id)
-        return row is not None and _json(row["cursor"]) == _json_of(self.cursor)
+        row = await self._committed_row()
+        return row is not None and _is_at(row, self.cursor)
+
+    async def _committed_row(self) -> Record | None:
+        """The job's row as others see it, whatever the session has made of it."""
+        return (await self._queue.job_states([self._held.job.id])).get(self._held.job.id)
 
     def _forged(self) -> JobFailed:
         return JobFailed(
@@ -209,7 +212,7 @@ class BatchRunner:
         rows = await connection.fetch(
             query("batch_commit"), *commit_arguments(self._held, result, self._error_count)
         )
-        receipt = self._checked(rows, result)
+        receipt = await self._checked(rows, result)
         await points.reach("batch.commit")
         self._is_committing = True
         with self._others_code():
@@ -218,16 +221,19 @@ class BatchRunner:
         self._is_committing = False
         return receipt
 
-    def _checked(self, rows: list[Record], result: BatchResult) -> BatchReceipt:
+    async def _checked(self, rows: list[Record], result: BatchResult) -> BatchReceipt:
         """Code of others' ran on this session: believe only the answer that the fence can have given."""
         if len(rows) != 1 or rows[0]["lease_token"] != self._held.lease_token:
             raise LeaseLost("the fence did not answer as it should", job_id=self._held.job.id)
         receipt = _receipt(rows[0])
         tally = result.tally
         if (receipt.processed_rows, receipt.error_count) != (
-            self._processed_rows + tally.processed_rows,
+            self._held.processed_rows + tally.processed_rows,
             self._error_count + tally.refused,
         ):
+            row = await self._committed_row()
+            if row is not None:
+                self._require_kept(row)
             raise self._forged()
         return receipt
 
@@ -235,15 +241,28 @@ class BatchRunner:
         """After a lost connection: tell whether the lease is ours still, and the batch committed after all."""
         await self._session.connection()  # by which the old backend has ended, whatever it was doing
         job_id = self._held.job.id
-        row = (await self._queue.job_states([job_id])).get(job_id)
+        row = await self._committed_row()
         if row is None or row["lease_token"] != self._held.lease_token or row["status"] != "running":
             raise LeaseLost("the lease was taken while the connection was lost", job_id=job_id)
-        if not self._is_committing or self._result is None:
-            return None
-        if _json(row["cursor"]) != _json_of(self._result.cursor):
-            return None
-        _log.info("the commit whose answer was lost had been done")
-        return _receipt(row)
+        if self._is_committing and self._result is not None and _is_at(row, self._result.cursor):
+            _log.info("the commit whose answer was lost had been done")
+            return _receipt(row)
+        self._require_kept(row)
+        return None
+
+    def _require_kept(self, row: Record) -> None:
+        """After a failover to a standby that was behind, batches may be gone that were committed before."""
+        if not _is_at(row, self.cursor):
+            _log.warning(
+                "the database lost committed batches",
+                rows_known=self._held.processed_rows,
+                rows_kept=row["processed_rows"],
+            )
+            raise Stopped(
+                "the database lost committed batches: they are done again, from the cursor that it has",
+                reason=StopReason.SHUTDOWN,
+                job_id=self._held.job.id,
+            )
 
     def _count(self, receipt: BatchReceipt) -> None:
         """The batch is safe: remember where it ended."""
@@ -252,13 +271,13 @@ class BatchRunner:
         _log.debug(
             "batch committed",
             lease_token=self._held.lease_token,
-            from_row=self._processed_rows,
+            from_row=self._held.processed_rows,
             to_row=receipt.processed_rows,
         )
         self.cursor = result.cursor
         self._held.has_progress = True
         self._error_count = receipt.error_count
-        self._processed_rows = receipt.processed_rows
+        self._held.processed_rows = receipt.processed_rows
         count_rows(self._metrics, self._held.job, result)
         if receipt.cancel_requested:
             self._held.stop(StopReason.CANCEL)
@@ -273,6 +292,11 @@ async def _nothing_to_recover() -> None:
 def _no_room(error: Exception) -> HostNotReady:
     """The job gives its slot to others, and goes on when there is room: no retry is used up by a full disk."""
     return HostNotReady(f"the database's disk is full: {error}")
+
+
+def _is_at(row: Record, cursor: dict[str, Any] | None) -> bool:
+    """Whether the job's row ends where this cursor does."""
+    return bool(_json(row["cursor"]) == _json_of(cursor))
 
 
 def _json(text: str | None) -> Any:

@@ -152,6 +152,7 @@ class Bundle:
                 to_row=share.batch.tally.processed_rows,
             )
             count_rows(self._parts.metrics, share.job, share.batch)
+            self._held[share.job.id].processed_rows = share.batch.tally.processed_rows
             self.done[share.job.id] = share.result
 
 

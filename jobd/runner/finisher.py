@@ -10,11 +10,14 @@ import asyncpg
 
 from jobd import log
 from jobd.db.queue import Ending
-from jobd.model.status import JobType, Outcome
+from jobd.model.status import JobType, Outcome, StopReason
+from jobd.runner import outcome
 from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from asyncpg import Record
 
     from jobd.runner.held import HeldJob
     from jobd.runner.outcome import Ended
@@ -132,7 +135,7 @@ class Finisher:
             if row is None or row["lease_token"] != held.lease_token:
                 self._lose(held, ended)
             elif row["status"] == "running":
-                open_again.append((held, ended))
+                open_again.append((held, _if_kept(held, ended, row)))
             else:
                 self._let_go(held, _label(ended, row["status"]), ended)
         return open_again
@@ -173,7 +176,21 @@ def _ending(held: HeldJob, ended: Ended) -> Ending:
         ended.error_message,
         ended.result,
         ended.delay_seconds,
+        held.processed_rows if ended.outcome is Outcome.COMPLETED else None,
     )
+
+
+def _if_kept(held: HeldJob, ended: Ended, row: Record) -> Ended:
+    """The ending; where a failover lost batches that were committed, the job is handed back to do them again."""
+    if ended.outcome is not Outcome.COMPLETED or row["processed_rows"] == held.processed_rows:
+        return ended
+    _log.warning(
+        "the database lost committed batches",
+        job_id=held.job.id,
+        rows_known=held.processed_rows,
+        rows_kept=row["processed_rows"],
+    )
+    return outcome.stopped(StopReason.SHUTDOWN)
 
 
 def _label(ended: Ended, status: str) -> str:

@@ -37,14 +37,14 @@ class HeldJob:
     """
 
     __slots__ = (
-        "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "ran_seconds",
-        "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes",
-        "wake_enforcer",
+        "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "processed_rows",
+        "ran_seconds", "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes", "wake_enforcer",
     )  # fmt: skip
 
     def __init__(self, job: Job, *, ran_seconds: float, wake_enforcer: Callable[[], None]) -> None:
         self.job = job
         self.lease_token = job.lease_token
+        self.processed_rows = job.processed_rows
         self.ran_seconds = ran_seconds
         self.wake_enforcer = wake_enforcer
         self.claimed_at = time.monotonic()

@@ -1,7 +1,8 @@
 -- Ends the attempts of many jobs in one statement, each under its lease; what the outcome becomes follows from the
 -- requests on the row (jobd.ending). Not in the answer are jobs whose token does not match (the lease is lost), whose
 -- attempt was ended before, and whose row somebody else holds just now: an application may, and must not hold up the
--- others. The row itself says which; the last kind is to be tried again. Locks in id order.
+-- others. The row itself says which; the last kind is to be tried again. Nor is one whose row has not the rows that
+-- its worker knows of: a failover may lose committed batches, and then the job is not complete. Locks in id order.
 --
 -- Fenced by id and token alone; a WHERE with status = 'running' would be planned through the index of running jobs.
 create or replace function jobd.finish(
@@ -11,7 +12,8 @@ create or replace function jobd.finish(
     p_error_codes text[] default '{}',
     p_error_messages text[] default '{}',
     p_results jsonb[] default '{}',
-    p_delay_seconds float8[] default '{}'
+    p_delay_seconds float8[] default '{}',
+    p_processed_rows bigint[] default '{}'
 )
 returns table (job_id uuid, status text, version int)
 language plpgsql
@@ -44,9 +46,11 @@ begin
         select j.id, j.worker_id, e.position,
             jobd.ending(e.outcome, j.cancel_requested, j.pause_requested, j.retry_count, j.max_retries) as status
         from jobd.job j
-        join unnest(p_job_ids, p_lease_tokens, p_outcomes) with ordinality
-            as e (job_id, lease_token, outcome, position) on e.job_id = j.id and e.lease_token = j.lease_token
+        join unnest(p_job_ids, p_lease_tokens, p_outcomes, p_processed_rows) with ordinality
+            as e (job_id, lease_token, outcome, processed_rows, position)
+            on e.job_id = j.id and e.lease_token = j.lease_token
         where j.claimed_at is not null  -- the attempt was not ended before
+            and (e.processed_rows is null or e.processed_rows = j.processed_rows)
         order by j.id
         for no key update of j skip locked
     ) l;
@@ -112,5 +116,5 @@ begin
 end
 $$;
 
-comment on function jobd.finish(uuid[], bigint[], text[], text[], text[], jsonb[], float8[]) is
+comment on function jobd.finish(uuid[], bigint[], text[], text[], text[], jsonb[], float8[], bigint[]) is
     'Ends the attempts of many jobs, each under its lease.';

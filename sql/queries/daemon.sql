@@ -109,7 +109,9 @@ where f.status in ('completed', 'unchanged')
 
 -- name: daemon_finish
 select job_id, status
-from jobd.finish($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::float8[]);
+from jobd.finish(
+    $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::float8[], $8::bigint[]
+);
 
 -- name: daemon_log
 select jobd.log($1::uuid, $2::text, $3::text, $4::jsonb);

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +19,6 @@ from tests.support.servers import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-    from pathlib import Path
 
     from jobd.db.embedded import EmbeddedServer
 
@@ -80,11 +81,11 @@ class ServerControl:
     @contextlib.asynccontextmanager
     async def read_only(self) -> AsyncIterator[None]:
         """All its databases, for sessions there are and new ones, until the end of the block."""
-        await self._configure("alter system set default_transaction_read_only = on")
+        await self.configure("alter system set default_transaction_read_only = on")
         try:
             yield
         finally:
-            await self._configure("alter system reset default_transaction_read_only")
+            await self.configure("alter system reset default_transaction_read_only")
 
     @contextlib.asynccontextmanager
     async def read_only_database(self, database: str) -> AsyncIterator[None]:
@@ -98,12 +99,12 @@ class ServerControl:
     @contextlib.asynccontextmanager
     async def waiting_for_standby(self) -> AsyncIterator[None]:
         """COMMIT is answered when the standby has it."""
-        await self._configure(f"alter system set synchronous_standby_names = '{STANDBY}'")
+        await self.configure(f"alter system set synchronous_standby_names = '{STANDBY}'")
         try:
             yield
         finally:
             with contextlib.suppress(OSError, asyncpg.PostgresError):  # it may have been stopped meanwhile
-                await self._configure("alter system reset synchronous_standby_names")
+                await self.configure("alter system reset synchronous_standby_names")
 
     async def promote(self) -> float:
         """Make a standby the primary; gives the moment at which it took writes."""
@@ -111,13 +112,25 @@ class ServerControl:
         assert await self.run("select pg_is_in_recovery()") is False
         return time.monotonic()
 
-    async def _configure(self, statement: str) -> None:
+    async def stop_following(self) -> None:
+        """Have a standby take no more of what its primary commits."""
+        await self.configure("alter system set primary_conninfo = ''")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return (self.server.data / "postmaster.pid").exists()
+
+    async def configure(self, statement: str) -> None:
+        """Change its settings for everybody."""
         await self.run(statement)
         await self.run("select pg_reload_conf()")
 
     @contextlib.contextmanager
-    def standby(self, directory: Path) -> Iterator[ServerControl]:
+    def standby(self) -> Iterator[ServerControl]:
         """A server that follows this one, until it is promoted or the block ends."""
+        directory = Path(tempfile.mkdtemp(prefix="jobd-standby-"))
+        directory.chmod(0o755)
         data = directory / "data"
         server = replace(self.server, data=data, port=embedded.free_port())
         source = f"host=127.0.0.1 port={self.server.port} user=postgres application_name={STANDBY}"
@@ -126,13 +139,14 @@ class ServerControl:
             "--wal-method=stream", "--checkpoint=fast", "--no-sync",
         )  # fmt: skip
         if server.system_user is not None:
-            _give(directory, server.system_user)
+            _give(data, server.system_user)
         standby = ServerControl(server, self.settings)
         server.start(self.settings)
         try:
             yield standby
         finally:
             server.stop("immediate")
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
