@@ -21,7 +21,7 @@ _run = BatchRunner.run
 
 async def _run_or_die(self: BatchRunner, attempt: Any) -> BatchReceipt:
     job = self._held.job
-    if job.filename == NAME and self._processed_rows >= job.metadata.get("after", 0):
+    if job.filename == NAME and self._held.processed_rows >= job.metadata.get("after", 0):
         os._exit(OUT_OF_MEMORY)
     return await _run(self, attempt)
 

@@ -24,7 +24,7 @@ async def test_logs_hold_neither_the_url_nor_row_data(target: Database, tmp_path
             await submit(
                 target, "bad_sql", max_retries=0, metadata={"sql": f"insert into public.people values {row}"}
             )
-            for row in ("('Confidential Person', 2)", "('Other', 151)", "('Confidential Person', 'x')")
+            for row in ("('Confidential Person', 2)", "('Other', 987654321)", "('Confidential Person', 'x')")
         ]
         for job_id in failing:
             await wait_for_status(target, job_id, "failed")
@@ -36,7 +36,7 @@ async def test_logs_hold_neither_the_url_nor_row_data(target: Database, tmp_path
         assert await daemon.exit_code() == 0
         text = daemon.log_path.read_text()
         ended = [line for line in daemon.log() if line["event"] == "attempt ended" and line["outcome"] == "failed"]
-    for secret in ("pass-word-of-mine", "Confidential", "Other", "insert into", "151"):
+    for secret in ("pass-word-of-mine", "Confidential", "Other", "insert into", "987654321"):
         assert secret not in text
     assert {line["error"]["sqlstate"] for line in ended} == {"23505", "23514", "22P02"}
     assert {line["error"].get("constraint_name") for line in ended} == {"people_pkey", "people_age_check", None}
