@@ -70,7 +70,7 @@ async def test_a_batch_that_meets_a_conflict_is_done_again_and_its_job_does_not_
     await assert_all_taken(database, job_id, target, way)
 
 
-async def assert_all_taken(database: Database, job_id: object, target: str, way: str) -> None:
+async def assert_all_taken(database: Database, job_id: UUID, target: str, way: str) -> None:
     assert await database.fetchval(f"select count(*) from {target} where note = 'new'") == RECORDS
     job = await database.fetchrow(
         "select items_added, items_updated, error_count from jobd.job where id = $1", job_id
