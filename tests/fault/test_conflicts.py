@@ -14,6 +14,7 @@ from tests.support.imports import completed, create_plain, submit_import
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from uuid import UUID
 
     from tests.support.database import Database
 
