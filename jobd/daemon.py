@@ -26,7 +26,7 @@ from jobd.db.queue import Queue
 from jobd.db.session import Sessions
 from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 from jobd.handlers import registry
-from jobd.metrics import Metrics
+from jobd.metrics import JOB_TYPES, Metrics
 from jobd.model.status import StopReason
 from jobd.runner import points
 from jobd.runner.finisher import Finisher
@@ -79,10 +79,10 @@ class Daemon:
         require_sound_places(settings)
         self.settings = settings
         self._service_manager = service_manager or ServiceManager(None)
-        self.metrics = metrics = Metrics(version("jobd"), settings.queues)
+        self.metrics = metrics = Metrics(version("jobd"), settings.queues, _job_types(settings))
         self.pulse = Pulse()
         connector = Connector(settings, metrics)
-        pool = Pool(connector.open, POOL_SIZE)
+        pool = Pool(connector.open, POOL_SIZE, on_waited=metrics.database.acquire.observe)
         self._parts = parts = Parts(
             settings=settings,
             metrics=metrics,
@@ -122,6 +122,7 @@ class Daemon:
         self._sampler = Sampler(parts, lanes)
         self._lag = Lag(parts)
         self.health = HealthServer(metrics, self.pulse, self.readiness)
+        metrics.before_scrape.append(self._show)
         self._stop_requested = Wakeup()
         self._stops = 0
         self.leave_process: Callable[[int], object] | None = None
@@ -142,13 +143,21 @@ class Daemon:
             return Readiness((self._phase,))
         if self._heartbeat.trouble is not None or not self._parts.running.is_trusted:
             return Readiness((self._heartbeat.trouble or "the database is away",))
-        degraded = ["the database's disk is full: jobs wait for room"] if self.metrics.is_disk_full else []
+        degraded = (
+            ["the database's disk is full: jobs wait for room"] if self.metrics.database.is_disk_full else []
+        )
         if not self.settings.notify:
             degraded.append("polling only: JOBD_NOTIFY is off")
         elif self._listener.is_deaf:
             obstacle = self._listener.obstacle
             degraded.append("notifications are not heard" + (f": {obstacle}" if obstacle else ""))
         return Readiness((), tuple(degraded))
+
+    def _show(self) -> None:
+        """What is measured when somebody looks."""
+        self.metrics.process.ready.set(not self.readiness().reasons)
+        self.metrics.process.show_log(log.counts)
+        self.metrics.jobs.show_running(self._parts.running.ages(self.metrics.labels.of))
 
     async def run(self) -> int:
         """Live from start to stop; gives the exit code."""
@@ -180,7 +189,7 @@ class Daemon:
         """Take over what can be changed while running; secrets are read anew for each connection anyhow."""
         log.configure(settings.log_level, settings.log_format)
         self._lanes.slots = settings.concurrency
-        self.metrics.slots.set(settings.concurrency)
+        self.metrics.process.slots.set(settings.concurrency)
         self._parts.pool.expire()
         self._parts.sessions.expire()
         self._claimer.wakeup.set()
@@ -236,7 +245,7 @@ class Daemon:
         """Claim no more, let the open batches end within the grace, hand back what is left."""
         self._phase = "draining"
         self.worker.is_draining = True
-        self.metrics.draining.set(1)
+        self.metrics.process.draining.set(1)
         self._service_manager.stopping("draining")
         grace = self.settings.shutdown_grace_seconds if self._stops < 2 else 0.0
         _log.info("draining", jobs=len(self._parts.running), grace_seconds=grace)
@@ -279,6 +288,11 @@ class Daemon:
             state = ", ".join(self.readiness().reasons) or self._phase
             self._service_manager.status(f"{state}, {self._lanes.used} of {self._lanes.slots} slots in use")
             await anyio.sleep(seconds)
+
+
+def _job_types(settings: Settings) -> tuple[str, ...]:
+    """Those that this daemon can run, whose series begin at zero."""
+    return tuple(each for each in JOB_TYPES if each != "processing" or settings.handlers)
 
 
 async def main(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:

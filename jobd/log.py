@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     Event = MutableMapping[str, Any]
 
+# Lines logged so far by this process, by level.
+counts: Counter[str] = Counter()
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 FRAMES_MAX = 12
 
@@ -36,6 +39,7 @@ def configure(level: str = "info", format_name: str = "json") -> None:
     chain: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _count,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _describe_errors,
     ]
@@ -71,6 +75,11 @@ def describe(error: BaseException) -> dict[str, Any]:
     if isinstance(error, BaseExceptionGroup):
         described["errors"] = [describe(part) for part in error.exceptions[:FRAMES_MAX]]
     return described
+
+
+def _count(_logger: WrappedLogger, method: str, event: Event) -> Event:
+    counts[method] += 1
+    return event
 
 
 def _describe_errors(_logger: WrappedLogger, _method: str, event: Event) -> Event:

@@ -3143,7 +3143,7 @@ $$;
 
 COMMENT ON FUNCTION jobd.revoke_submitter(p_role text) IS 'Undoes jobd.grant_submitter; false when the role was no submitter.';
 
-CREATE FUNCTION jobd.sample_queues() RETURNS TABLE(queue text, status text, jobs bigint, oldest_due_age_seconds double precision, is_paused boolean)
+CREATE FUNCTION jobd.sample_queues() RETURNS TABLE(queue text, status text, jobs bigint, oldest_due_age_seconds double precision, is_paused boolean, overdue bigint, wait_objective_seconds double precision)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
@@ -3156,7 +3156,7 @@ CREATE FUNCTION jobd.sample_queues() RETURNS TABLE(queue text, status text, jobs
         select j.queue, count(*) as jobs from jobd.job j where j.status = 'running' group by j.queue
     ),
     waiting as materialized (
-        select q.name, sum(p.jobs)::bigint as jobs, min(p.oldest) as oldest
+        select q.name, sum(p.jobs)::bigint as jobs, min(p.oldest) as oldest, sum(p.overdue)::bigint as overdue
         from jobd.queue q
         cross join unnest(array['high', 'normal', 'low']) as r (priority)
         cross join lateral (
@@ -3175,14 +3175,24 @@ CREATE FUNCTION jobd.sample_queues() RETURNS TABLE(queue text, status text, jobs
                         and j.run_at <= clock_timestamp()
                     order by j.run_at
                     limit 1
-                ) as oldest
+                ) as oldest,
+                (
+                    select count(*)
+                    from (
+                        select from jobd.job j
+                        where j.queue = q.name and j.priority = r.priority and j.status = 'pending' and not j.is_held
+                            and j.run_at < clock_timestamp() - make_interval(secs => q.wait_objective_seconds)
+                        limit 10000
+                    ) capped
+                ) as overdue
         ) p
         group by q.name
     )
     select
         q.name, s.status, least(s.jobs, 10000),
         case when s.status = 'pending' then coalesce(extract(epoch from clock_timestamp() - w.oldest)::float8, 0) end,
-        q.is_paused and (q.resume_at is null or q.resume_at > clock_timestamp())
+        q.is_paused and (q.resume_at is null or q.resume_at > clock_timestamp()),
+        least(w.overdue, 10000), q.wait_objective_seconds
     from jobd.queue q
     join waiting w on w.name = q.name
     left join held h on h.queue = q.name
@@ -3230,6 +3240,28 @@ end
 $$;
 
 COMMENT ON FUNCTION jobd.set_priority(job_id uuid, priority text, expected_version integer) IS 'Changes a job''s priority.';
+
+CREATE FUNCTION jobd.set_queue_objective(queue text, wait_seconds double precision) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+begin
+    if set_queue_objective.queue is null or set_queue_objective.queue !~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$' then
+        perform jobd.refuse_value('queue', 'queue_name_is_well_formed', set_queue_objective.queue,
+            'up to 63 letters, digits, "_", ".", ":" or "-", the first a letter or digit');
+    end if;
+    if wait_seconds is null or not (wait_seconds > 0 and wait_seconds < 'infinity') then
+        perform jobd.refuse_value('wait_seconds', 'queue_wait_objective_is_positive', wait_seconds::text,
+            'a number of seconds greater than 0');
+    end if;
+    insert into jobd.queue as q (name, wait_objective_seconds)
+    values (set_queue_objective.queue, wait_seconds)
+    on conflict (name) do update set wait_objective_seconds = excluded.wait_objective_seconds;
+end
+$_$;
+
+COMMENT ON FUNCTION jobd.set_queue_objective(queue text, wait_seconds double precision) IS 'How long jobs of a queue may wait, for metrics and alerts.';
 
 CREATE FUNCTION jobd.settle_held(p_ids uuid[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4029,8 +4061,10 @@ CREATE TABLE jobd.queue (
     paused_at timestamp with time zone,
     paused_by text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    wait_objective_seconds double precision DEFAULT 60 NOT NULL,
     CONSTRAINT queue_name_is_well_formed CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$'::text)),
-    CONSTRAINT queue_resumes_when_paused CHECK ((is_paused OR (resume_at IS NULL)))
+    CONSTRAINT queue_resumes_when_paused CHECK ((is_paused OR (resume_at IS NULL))),
+    CONSTRAINT queue_wait_objective_is_positive CHECK (((wait_objective_seconds > (0)::double precision) AND (wait_objective_seconds < 'Infinity'::double precision)))
 );
 
 COMMENT ON TABLE jobd.queue IS 'Queues, each made at its first use.';
@@ -4844,6 +4878,10 @@ REVOKE ALL ON FUNCTION jobd.set_priority(job_id uuid, priority text, expected_ve
 GRANT ALL ON FUNCTION jobd.set_priority(job_id uuid, priority text, expected_version integer) TO jobd_submitter;
 GRANT ALL ON FUNCTION jobd.set_priority(job_id uuid, priority text, expected_version integer) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.set_priority(job_id uuid, priority text, expected_version integer) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.set_queue_objective(queue text, wait_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.set_queue_objective(queue text, wait_seconds double precision) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.set_queue_objective(queue text, wait_seconds double precision) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.settle_held(p_ids uuid[]) FROM PUBLIC;
 

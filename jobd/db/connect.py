@@ -85,7 +85,7 @@ class Connector:
                 _log.info(
                     "a pooler stands between: nothing is kept on a connection from one transaction to the next"
                 )
-        self._metrics.db_pooled.set(self.is_pooled)
+        self._metrics.database.pooled.set(self.is_pooled)
         await self.prepare(connection)
         if login is not None:
             await connection.execute(query("session_of_login"))
@@ -107,8 +107,9 @@ class Connector:
             # The driver's words may quote the URL, and with it the password.
             raise ConfigurationError("JOBD_DATABASE_URL is not a valid connection URL") from None
         except Exception as error:
-            self._metrics.count_database_error(error_class(error))
+            self._metrics.database.count_error(error_class(error))
             raise
+        self._metrics.database.opened.inc()
         _keep_alive(connection)
         return connection
 

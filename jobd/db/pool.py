@@ -7,6 +7,7 @@ leaves one behind that is in the middle of something; what cannot be tidied up i
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,11 @@ class Pool:
         opens: Callable[[], Awaitable[Connection]],
         size: int,
         tidy: Callable[[Connection], Awaitable[None]] | None = None,
+        on_waited: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._opens = opens
         self._tidy = tidy or roll_back
+        self._on_waited = on_waited
         self._slots = anyio.Semaphore(size)
         self._idle: deque[Connection] = deque()
         self._used: set[Connection] = set()
@@ -41,8 +44,10 @@ class Pool:
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
         """Lend a connection for the time of a ``with`` block."""
+        asked_at = time.monotonic()
         async with self._slots:
             connection = await self._idle_or_new()
+            self._on_waited(time.monotonic() - asked_at)
             generation = self._generation
             self._used.add(connection)
             try:

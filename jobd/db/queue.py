@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,9 +110,12 @@ class Queue:
         try:
             with anyio.fail_after(self._timeout_seconds):
                 async with self._pool.acquire() as connection:
-                    return await connection.fetch(query(name), *arguments)
+                    began_at = time.monotonic()
+                    rows = await connection.fetch(query(name), *arguments)
+                    self._metrics.database.count_statement(name, time.monotonic() - began_at)
+                    return rows
         except Exception as error:
-            self._metrics.count_database_error(error_class(error))
+            self._metrics.database.count_error(error_class(error))
             if advice(error) is Advice.FAIL:
                 raise
             if is_disk_full(error):

@@ -6,6 +6,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
+from jobd.db.connect import is_pooled
 from jobd.doctor.finding import ok, problem, warning
 
 if TYPE_CHECKING:
@@ -74,27 +75,17 @@ def _is_verified(connection: Any) -> bool:
 
 async def pooler(patient: Patient) -> list[Finding]:
     """Nothing between jobd and the server that changes what a session is, or settings that fit it."""
-    row = await patient.row("doctor_server")
-    if row["pid"] == patient.connection.get_server_pid():
+    if not await is_pooled(patient.connection):
         return [ok("pooler", "no pooler in between")]
-    found = []
-    if patient.settings.statement_cache:
-        found.append(
-            problem(
-                "pooler",
-                "a pooler is in between, and prepared statements get lost in it",
-                "set JOBD_STATEMENT_CACHE=0, or let JOBD_DATABASE_URL lead to the server itself",
-            )
-        )
     if patient.settings.notify and patient.settings.secret("notify_database_url") is None:
-        found.append(
+        return [
             warning(
                 "pooler",
                 "a pooler is in between, through which no notification is heard",
-                "set JOBD_NOTIFY_DATABASE_URL to the server itself; without it jobd polls every JOBD_POLL_SECONDS",
+                "set JOBD_NOTIFY_DATABASE_URL to the server itself; without it jobd polls every second",
             )
-        )
-    return found or [ok("pooler", "a pooler is in between, and the settings fit it")]
+        ]
+    return [ok("pooler", "a pooler is in between, and the settings fit it")]
 
 
 async def clock(patient: Patient) -> list[Finding]:

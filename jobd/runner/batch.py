@@ -141,7 +141,10 @@ class BatchRunner:
 
     async def _after_error(self, error: Exception, tried_seconds: float) -> bool:
         """Tidy up and tell whether the connection was lost; raise what must not be tried again."""
-        self._metrics.count_database_error(error_class(error))
+        known = error_class(error)
+        self._metrics.database.count_error(known)
+        if known is not None:
+            self._metrics.jobs.batches_again.labels(known).inc()
         if is_disk_full(error):
             await self._session.roll_back()
             raise _no_room(error) from error
@@ -203,21 +206,25 @@ class BatchRunner:
         """One try: BEGIN, the attempt's rows, the fence with counters and cursor, COMMIT."""
         self._is_committing = False
         self._result = None
+        began_at = time.monotonic()
         await self._session.connection()
         await points.reach("batch.begin")
         connection = await self._session.begin()
         with self._others_code():
             result = self._result = await attempt(connection)
         await points.reach("batch.inside")
+        fenced_at = time.monotonic()
         rows = await connection.fetch(
             query("batch_commit"), *commit_arguments(self._held, result, self._error_count)
         )
+        self._metrics.database.count_statement("batch_commit", time.monotonic() - fenced_at)
         receipt = await self._checked(rows, result)
         await points.reach("batch.commit")
         self._is_committing = True
         with self._others_code():
             await connection.execute("commit")
         await points.reach("batch.committed")
+        self._metrics.jobs.batch.observe(time.monotonic() - began_at)
         self._is_committing = False
         return receipt
 
@@ -276,6 +283,7 @@ class BatchRunner:
         )
         self.cursor = result.cursor
         self._held.has_progress = True
+        self._held.moved_at = time.monotonic()
         self._error_count = receipt.error_count
         self._held.processed_rows = receipt.processed_rows
         count_rows(self._metrics, self._held.job, result)

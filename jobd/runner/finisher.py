@@ -141,7 +141,7 @@ class Finisher:
         return open_again
 
     def _lose(self, held: HeldJob, ended: Ended) -> None:
-        self._metrics.leases_lost.labels(held.loss or "fenced").inc()
+        self._metrics.jobs.leases_lost.labels(held.loss or "fenced").inc()
         self._let_go(held, "lease_lost", ended)
 
     def _let_go(self, held: HeldJob, label: str, ended: Ended) -> None:
@@ -149,7 +149,9 @@ class Finisher:
         self._running.remove(held)
         job = held.job
         seconds = time.monotonic() - (held.started_at or held.claimed_at)
-        self._metrics.count_attempt(job.queue, job.job_type, label, seconds)
+        counted = self._metrics.jobs
+        counted.count_attempt(job.queue, job.job_type, label, seconds, {"job_id": str(job.id)})
+        counted.count_ending(job.queue, job.job_type, label, ended.error_code, held.waited_seconds)
         is_quiet = label == "completed" and seconds < QUIET_SECONDS_MAX and job.job_type is JobType.PROCESSING
         if is_quiet and not self.is_verbose:
             return

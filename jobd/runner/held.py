@@ -37,17 +37,21 @@ class HeldJob:
     """
 
     __slots__ = (
-        "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "processed_rows",
-        "ran_seconds", "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes", "wake_enforcer",
+        "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "moved_at",
+        "processed_rows", "ran_seconds", "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes",
+        "waited_seconds", "wake_enforcer",
     )  # fmt: skip
 
-    def __init__(self, job: Job, *, ran_seconds: float, wake_enforcer: Callable[[], None]) -> None:
+    def __init__(
+        self, job: Job, *, ran_seconds: float, wake_enforcer: Callable[[], None], waited_seconds: float = 0.0
+    ) -> None:
         self.job = job
         self.lease_token = job.lease_token
         self.processed_rows = job.processed_rows
         self.ran_seconds = ran_seconds
+        self.waited_seconds = waited_seconds  # from run_at to the claim
         self.wake_enforcer = wake_enforcer
-        self.claimed_at = time.monotonic()
+        self.claimed_at = self.moved_at = time.monotonic()
         self.started_at: float | None = None
         self.scope: anyio.CancelScope | None = None
         self.session: Session | None = None

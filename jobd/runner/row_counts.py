@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def count_rows(metrics: Metrics, job: Job, batch: BatchResult) -> None:
     """Count what a committed batch brought in, and what was read for it."""
-    queue = metrics.queue_label(job.queue)
+    queue = metrics.labels.of(job.queue)
     tally = batch.tally
     for name, number in (
         ("added", tally.added),
@@ -22,6 +23,8 @@ def count_rows(metrics: Metrics, job: Job, batch: BatchResult) -> None:
         ("rejected", tally.refused),
     ):
         if number:
-            metrics.rows.labels(queue, job.job_type, name).inc(number)
+            metrics.jobs.rows.labels(queue, job.job_type, name).inc(number)
+    for error_type, number in Counter(error.error_type for error in batch.errors).items():
+        metrics.jobs.row_errors.labels(queue, error_type).inc(number)
     if batch.read_bytes:
-        metrics.read_bytes.labels(queue, job.job_type).inc(batch.read_bytes)
+        metrics.jobs.read_bytes.labels(queue, job.job_type).inc(batch.read_bytes)

@@ -10,7 +10,7 @@ import anyio
 from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from jobd.model.status import StopReason
@@ -82,6 +82,17 @@ class RunningSet:
     def unfinished(self) -> list[HeldJob]:
         """Those that are not merely waiting for their ending to be confirmed."""
         return [held for held in self._jobs.values() if not held.is_over]
+
+    def ages(self, label_of: Callable[[str], str]) -> dict[str, tuple[int, float, float]]:
+        """Of each queue's jobs in a slot: their number, and how long one has run, and not moved, at most."""
+        now = time.monotonic()
+        found: dict[str, tuple[int, float, float]] = {}
+        for held in self._jobs.values():
+            if held.started_at is not None and not held.is_over:
+                number, age, unmoved = found.get(label := label_of(held.job.queue), (0, 0.0, 0.0))
+                since = now - max(held.started_at, held.moved_at)
+                found[label] = (number + 1, max(age, now - held.started_at), max(unmoved, since))
+        return found
 
     def stop_all(self, reason: StopReason, jobs: Iterable[HeldJob] | None = None) -> None:
         """Ask all of them, or these, to stop."""

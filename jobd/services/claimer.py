@@ -62,7 +62,7 @@ class Claimer:
 
     async def step(self) -> float:
         """One round; gives the delay until the next."""
-        self._metrics.wakeups.labels("notification" if self._was_called else "other").inc()
+        self._metrics.process.wakeups.labels("notification" if self._was_called else "other").inc()
         self._was_called = False
         room = self._lanes.room()
         if self._worker.is_draining or not self._running.is_trusted or room == 0:
@@ -83,9 +83,11 @@ class Claimer:
         self._running.claims_in_flight += 1
         try:
             rows = await self._queue.claim(self._worker.id, self._settings.queues, limit, job_types)
+            self._metrics.process.count_claim_round(limit, len(rows))
             for row in rows:
                 self._take(row)
         except Exception as error:
+            self._metrics.process.claims_asked.labels("error").inc()
             if sqlstate_of(error) == WORKER_GONE:
                 self._on_worker_gone()  # the heartbeat finds out, and registers anew
             raise
@@ -96,8 +98,14 @@ class Claimer:
 
     def _take(self, row: Record) -> None:
         job = Job.from_row(cast("Mapping[str, Any]", row))
-        held = HeldJob(job, ran_seconds=row["ran_seconds"] or 0.0, wake_enforcer=self._wake_enforcer)
-        self._metrics.count_claim(job.queue, max(0.0, (row["claimed_at"] - job.run_at).total_seconds()))
+        waited_seconds = max(0.0, (row["claimed_at"] - job.run_at).total_seconds())
+        held = HeldJob(
+            job,
+            ran_seconds=row["ran_seconds"] or 0.0,
+            wake_enforcer=self._wake_enforcer,
+            waited_seconds=waited_seconds,
+        )
+        self._metrics.jobs.count_claim(job.queue, waited_seconds)
         must_wait = held.is_suspect and self._running.has_suspect()
         self._running.add(held)
         _log.debug("job claimed", job_id=job.id, lease_token=job.lease_token, worker_id=self._worker.id)

@@ -101,7 +101,7 @@ class Heartbeat:
         except Exception as error:
             if kept is None or error_class(error) is not ErrorClass.CONNECTION:
                 raise
-            self._metrics.count_database_error(ErrorClass.CONNECTION)
+            self._metrics.database.count_error(ErrorClass.CONNECTION)
             self.close()
         return await self._send()
 
@@ -122,6 +122,7 @@ class Heartbeat:
                 resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 self._worker.is_draining,
             )
+        self._metrics.database.count_statement("daemon_beat", time.monotonic() - sent_at)
         return Beat(sent_at, claims_in_flight, rows)
 
     def _renewed(self, sent_at: float) -> None:
@@ -130,17 +131,21 @@ class Heartbeat:
         self.trouble = None
         self._running.is_read_only = False
         self._running.renewed(sent_at, self._settings.lease_seconds)
-        self._metrics.db_up.set(1)
-        self._metrics.lease_remaining.set(self._remaining())
+        self._metrics.database.up.set(1)
+        self._metrics.process.beats.labels("answered").inc()
+        self._metrics.process.lease_remaining.set(self._remaining())
         if was_away:
             self._on_back()
 
     async def _failed(self, error: Exception) -> None:
         self.trouble = why_away(error)
         self._running.is_read_only = error_class(error) is ErrorClass.READ_ONLY
-        self._metrics.count_database_error(error_class(error))
-        self._metrics.db_up.set(0)
-        self._metrics.lease_remaining.set(max(0.0, self._remaining()))
+        self._metrics.database.count_error(error_class(error))
+        self._metrics.database.up.set(0)
+        self._metrics.process.beats.labels(
+            "declared_dead" if sqlstate_of(error) == WORKER_GONE else "failed"
+        ).inc()
+        self._metrics.process.lease_remaining.set(max(0.0, self._remaining()))
         self.close()
         if sqlstate_of(error) == WORKER_GONE:
             await self._worker.was_declared_dead()

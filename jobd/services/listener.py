@@ -129,7 +129,10 @@ class Listener:
         self._became(is_deaf=False)
 
     def _became(self, *, is_deaf: bool) -> None:
-        self._metrics.listener_up.set(0 if is_deaf else 1)
+        if is_deaf:
+            self._metrics.process.listener_up.set(0)
+        else:
+            self._metrics.process.heard()
         if is_deaf != self.is_deaf or not self._is_told:  # also that nothing was ever heard
             self.is_deaf, self._is_told = is_deaf, True
             (_log.warning if is_deaf else _log.info)("notifications", heard=not is_deaf)

@@ -63,8 +63,8 @@ class Rescuer:
         while True:
             rescued = await self._queue.fetch("daemon_rescue", self._worker.id, RESCUE_MAX)
             for row in rescued:
-                queue = self._metrics.queue_label(row["queue"] or "")
-                self._metrics.leases_rescued.labels(queue).inc()
+                queue = self._metrics.labels.of(row["queue"] or "")
+                self._metrics.jobs.leases_rescued.labels(queue).inc()
                 _log.info(
                     "job rescued",
                     job_id=row["job_id"],

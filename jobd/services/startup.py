@@ -26,6 +26,7 @@ class Startup:
     def __init__(self, parts: Parts, worker: Worker, logins: Logins) -> None:
         self._pool = parts.pool
         self._queue = parts.queue
+        self._metrics = parts.metrics.database
         self._role_prefix = parts.settings.role_prefix
         self._worker = worker
         self._logins = logins
@@ -63,6 +64,8 @@ class Startup:
                 schema = await migrate.check(connection, role_prefix=self._role_prefix)
             except asyncpg.InsufficientPrivilegeError:
                 return refusal
+        self._metrics.schema.set(schema.version)
+        self._metrics.schema_required.set(schema.required)
         if schema.version > schema.required:
             raise SchemaMismatch(schema.complaint())
         if schema.version < schema.required:

@@ -145,7 +145,37 @@ select job_id, former_worker_id, status, reason, queue from jobd.rescue($1::uuid
 select jobd.open_gates($1::int);
 
 -- name: daemon_sample_queues
-select queue, status, jobs, oldest_due_age_seconds, is_paused from jobd.sample_queues();
+select queue, status, jobs, oldest_due_age_seconds, is_paused, overdue, wait_objective_seconds
+from jobd.sample_queues();
+
+-- name: daemon_sample_server
+-- What the server says of itself, and of what stands in jobd's way. How long transactions of others have been open is
+-- null for those who may not see it.
+select
+    extract(epoch from clock_timestamp())::float8 as clock,
+    (select max(version) from jobd.schema_version) as schema_version,
+    (select n_tup_ins from pg_stat_all_tables where relid = 'jobd.job'::regclass) as inserted_jobs,
+    (
+        select max(extract(epoch from clock_timestamp() - xact_start))::float8
+        from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()
+    ) as oldest_transaction_seconds,
+    waiting.sessions as lock_waiters,
+    waiting.seconds as lock_wait_seconds
+from (
+    select
+        count(distinct lock.pid) as sessions,
+        coalesce(max(extract(epoch from clock_timestamp() - lock.waitstart)), 0)::float8 as seconds
+    from pg_locks as lock
+    inner join pg_stat_activity as activity on lock.pid = activity.pid
+    where not lock.granted and activity.datname = current_database() and activity.application_name like 'jobd%'
+) as waiting;
+
+-- name: daemon_sample_tables
+-- Rows and bytes of jobd's largest tables, by the server's statistics.
+select relname as relation, n_live_tup as live, n_dead_tup as dead, pg_total_relation_size(relid) as bytes
+from pg_stat_all_tables
+where schemaname = 'jobd' and relname = any ($1::text[]);
 
 -- name: daemon_listener_presence
 select pid, backend_start from pg_stat_activity where pid = pg_backend_pid();

@@ -162,7 +162,7 @@ async def test_where_jobds_own_tables_have_no_room_jobs_wait_and_go_on_when_ther
         job_id = await submit_import(database, path, target, {"batch_size": 500}, max_retries=0)
 
         async def is_told() -> tuple[str, ...]:
-            return daemon.readiness().degraded if daemon.metrics.is_disk_full else ()
+            return daemon.readiness().degraded if daemon.metrics.database.is_disk_full else ()
 
         assert "disk is full" in (await until(is_told, within=30))[0]
         assert await processed_rows(database, job_id) < 2 * REFUSED

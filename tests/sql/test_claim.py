@@ -199,3 +199,28 @@ async def test_queues_are_sampled_with_counts_and_the_age_of_the_oldest_due_job(
     ages = {row["queue"]: row["oldest_due_age_seconds"] for row in rows if row["status"] == "pending"}
     assert ages["default"] == 0
     assert 100 <= ages["q"] < 160
+
+
+async def test_a_queues_objective_is_kept_and_told_with_what_waits_for_longer(database: Database) -> None:
+    await database.execute("select jobd.set_queue_objective('mail', 120)")
+    for minutes in (1, 3, 5):
+        await database.execute(
+            "insert into jobd.job (source, target, queue, run_at)"
+            f" values ('/a', 'public.t', 'mail', now() - interval '{minutes} min')"
+        )
+    sample = (
+        "select overdue, wait_objective_seconds from jobd.sample_queues() where queue = $1 and status = 'pending'"
+    )
+    row = await database.fetchrow(sample, "mail")
+    assert tuple(row or ()) == (2, 120)
+    await database.execute("select jobd.set_queue_objective('mail', 600)")
+    assert await database.fetchval(sample, "mail") == 0
+
+
+@pytest.mark.parametrize(
+    ("queue", "seconds"), [("mail", 0), ("mail", None), ("mail", "infinity"), ("no such!", 1)]
+)
+async def test_an_objective_that_cannot_be_one_is_refused(database: Database, queue: str, seconds: object) -> None:
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await database.execute("select jobd.set_queue_objective($1, $2::text::float8)", queue, None if seconds is None else str(seconds))  # fmt: skip
+    assert refused.value.sqlstate in {"22023", "23514"}
