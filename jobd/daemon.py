@@ -151,6 +151,7 @@ class Daemon:
         elif self._listener.is_deaf:
             obstacle = self._listener.obstacle
             degraded.append("notifications are not heard" + (f": {obstacle}" if obstacle else ""))
+        degraded += sorted({f"jobs wait: {held.waits_for}" for held in self._parts.running if held.waits_for})
         return Readiness((), tuple(degraded))
 
     def _show(self) -> None:

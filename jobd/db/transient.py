@@ -63,7 +63,9 @@ _WHY_AWAY = {
     ErrorClass.TOO_MANY_CONNECTIONS: "the database takes no more connections",
     ErrorClass.DISK_FULL: "the database's disk is full",
     ErrorClass.TIMEOUT: "the database does not answer",
-    ErrorClass.LOCK_TIMEOUT: "somebody holds a lock on jobd's tables",
+    ErrorClass.SERIALIZATION: "a conflict with another transaction",
+    ErrorClass.DEADLOCK: "a deadlock with another transaction",
+    ErrorClass.LOCK_TIMEOUT: "somebody holds a lock that is needed",
 }
 
 

@@ -13,7 +13,7 @@ from asyncpg import PostgresError
 
 from jobd import log
 from jobd.db.queries import query
-from jobd.db.transient import Advice, advice, error_class, is_disk_full, sqlstate_of
+from jobd.db.transient import Advice, advice, error_class, is_disk_full, sqlstate_of, why_away
 from jobd.errors import DatabaseUnavailable, HostNotReady, JobCancelled, JobFailed, LeaseLost, Stopped
 from jobd.model.status import StopReason
 from jobd.runner import points
@@ -111,6 +111,17 @@ class BatchRunner:
     async def _persist(self, work: Callable[[], Awaitable[T]], recover: Callable[[], Awaitable[T | None]]) -> T:
         """Run ``work`` until it succeeds or fails for good; ``recover`` finds out what a lost connection left."""
         began_at = time.monotonic()
+        try:
+            return await self._try_until_done(work, recover)
+        finally:
+            if self._held.waits_for is not None:
+                _log.info("waits no longer", seconds=round(time.monotonic() - began_at, 3))
+                self._held.waits_for = None
+
+    async def _try_until_done(
+        self, work: Callable[[], Awaitable[T]], recover: Callable[[], Awaitable[T | None]]
+    ) -> T:
+        began_at = time.monotonic()
         pause = PAUSE_SECONDS_MIN
         is_lost = False
         while True:
@@ -124,8 +135,10 @@ class BatchRunner:
                 return await work()
             except Exception as error:  # noqa: BLE001  what must not be tried again is raised from there
                 is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
-                if pause == PAUSE_SECONDS_MIN:
-                    _log.warning("tried again", error=error, is_connection_lost=is_lost)
+                reason = why_away(error)
+                if reason != self._held.waits_for:
+                    _log.warning("tried again", reason=reason, error=error, is_connection_lost=is_lost)
+                    self._held.waits_for = reason
             seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311  apart from others that failed together
             await (self._running.wait_for_database(seconds) if is_lost else anyio.sleep(seconds))
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
@@ -134,7 +147,8 @@ class BatchRunner:
     async def _wait_for_writes(self) -> None:
         """Write nothing where the database is not to be written to."""
         if self._running.is_read_only:
-            _log.warning("waits", reason="the database is read-only")
+            self._held.waits_for = "the database is read-only"
+            _log.warning("waits", reason=self._held.waits_for)
         while self._running.is_read_only:
             await self._running.wait_for_database(PAUSE_SECONDS_MAX)
             self.raise_if_stopped()

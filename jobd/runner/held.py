@@ -39,7 +39,7 @@ class HeldJob:
     __slots__ = (
         "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "moved_at",
         "processed_rows", "ran_seconds", "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes",
-        "waited_seconds", "wake_enforcer",
+        "waited_seconds", "waits_for", "wake_enforcer",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class HeldJob:
         self.strikes = 0
         self.loss: str | None = None
         self.has_progress = False
+        self.waits_for: str | None = None  # what its batch is held up by, in words for the operator
         self.is_over = False
         self.is_abandoned = False
 

@@ -10,7 +10,7 @@ from tests.support.files import write_readings
 from tests.support.imports import create_readings, submit_import
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -40,11 +40,17 @@ INTERRUPTIONS = "select retry_count, interrupt_count, lease_token from jobd.job 
 
 
 async def readings_job(
-    database: Database, directory: Path, *, records: int = RECORDS, gate_row: int | None = None
+    database: Database,
+    directory: Path,
+    *,
+    records: int = RECORDS,
+    gate_row: int | None = None,
+    existing: Sequence[int] = EXISTING,
+    bad_share: float = 0.05,
 ) -> tuple[Readings, UUID, str]:
     """An import of readings in small batches, some of them there already and some refused."""
-    readings = write_readings(directory / "readings.csv", records, seed=5, bad_share=0.05)
-    target = await create_readings(database, "torn", existing=EXISTING)
+    readings = write_readings(directory / "readings.csv", records, seed=5, bad_share=bad_share)
+    target = await create_readings(database, "torn", existing=existing)
     if gate_row is not None:
         await build_gate(database, target, gate_row)
     job_id = await submit_import(database, readings.path, target, {"batch_size": BATCH_SIZE})
