@@ -117,6 +117,7 @@ class Daemon:
             # A beat tells the others by which backend they see that this worker lives.
             on_connected=self._heartbeat.wakeup.set,
         )
+        connector.hosts.on_moved = self._database_moved
         self._startup = Startup(parts, worker, logins)
         self._pruner = Pruner(parts)
         self._sampler = Sampler(parts, lanes)
@@ -217,6 +218,16 @@ class Daemon:
         self._parts.running.database_came_back()
         for loop in (self._claimer, self._controller, self._listener, self._finisher):
             loop.wakeup.set()
+
+    def _database_moved(self) -> None:
+        """Another host is the one that is wanted: give up what leads to the former, which may never answer."""
+        _log.warning("the database is on another host now", jobs=len(self._parts.running))
+        self._parts.pool.expire()
+        self._parts.sessions.expire()
+        for held in self._parts.running.unfinished():
+            if held.session is not None:
+                held.session.give_up()
+        self._listener.reconnect()
 
     def _start(
         self, group: TaskGroup, name: str, step: Callable[[], Awaitable[float]], wakeup: Wakeup | None = None, *,

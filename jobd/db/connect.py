@@ -10,6 +10,7 @@ import asyncpg
 
 from jobd import log
 from jobd.db.grants import login_password
+from jobd.db.hosts import Hosts
 from jobd.db.queries import query
 from jobd.db.transient import error_class
 from jobd.errors import ConfigurationError
@@ -40,6 +41,7 @@ class Connector:
         self._settings = settings
         self._metrics = metrics
         self.application_name = "jobd"
+        self.hosts = Hosts()
         self.is_pooled = settings.statement_cache == 0
         self._is_known = self.is_pooled
 
@@ -93,16 +95,21 @@ class Connector:
     async def _connect(
         self, url: str, cache: int, user: str | None = None, password: str | None = None
     ) -> asyncpg.Connection:
-        try:
-            connection: asyncpg.Connection = await asyncpg.connect(
-                url,
-                timeout=self._settings.connect_timeout_seconds,
+        seconds = self._settings.connect_timeout_seconds
+
+        async def connect(to_one_host: str) -> asyncpg.Connection:
+            return await asyncpg.connect(
+                to_one_host,
+                timeout=seconds,
                 command_timeout=self._settings.command_timeout_seconds,
                 statement_cache_size=cache,
                 server_settings={"application_name": self.application_name},
                 user=user,
                 password=password,
             )
+
+        try:
+            connection = await self.hosts.connect(url, connect, seconds)
         except asyncpg.ClientConfigurationError:
             # The driver's words may quote the URL, and with it the password.
             raise ConfigurationError("JOBD_DATABASE_URL is not a valid connection URL") from None

@@ -209,3 +209,24 @@ async def test_a_listener_in_a_black_hole_is_said_and_jobs_are_found_and_cancell
         await wait_for_status(database, job_id, "cancelled", within=5)
         proxy.let_through()
         await until(readiness, lambda seen: '"ready"' in seen[1])
+
+
+async def test_where_one_of_two_hosts_is_lost_without_a_word_the_other_is_found_and_work_goes_on_there(
+    database: Database, tmp_path: Path, proxy: CuttingProxy
+) -> None:
+    lost, other = (url.rpartition("@")[2].partition("/")[0] for url in (proxy.url, database.url))
+    both = f"postgresql://postgres@{lost},{other}/{database.name}?target_session_attrs=read-write"
+    with relay(database, tmp_path, size=1, database_url=both, connect_timeout_seconds=60) as daemons:
+        await daemons.daemons[0].worker_id()
+        async with gate_closed(database):
+            readings, job_id, target = await readings_job(database, tmp_path, gate_row=BATCH_SIZE + 1)
+            await someone_waits_at_gate(database)
+            proxy.hold()
+            # A daemon that comes to the black hole first finds its way long before it gives that host up.
+            began_at = time.monotonic()
+            await daemons.start().worker_id()
+            assert time.monotonic() - began_at < 20
+            # So does the one that was connected through it; its lease may be over by then.
+            await daemons.daemons[0].logged("listening")
+        await completed(database, job_id)
+    await assert_as_expected(database, job_id, target, readings.expected(EXISTING))
