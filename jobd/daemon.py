@@ -24,7 +24,7 @@ from jobd.db.connect import Connector
 from jobd.db.pool import Pool
 from jobd.db.queue import Queue
 from jobd.db.session import Sessions
-from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+from jobd.errors import ConfigurationError, DatabaseUnavailable, JobdError, SchemaMismatch
 from jobd.handlers import registry
 from jobd.metrics import JOB_TYPES, Metrics
 from jobd.model.status import StopReason
@@ -46,6 +46,8 @@ from jobd.services.listener import Listener
 from jobd.services.loop import BACKOFF_SECONDS_MAX, Pulse, backoff_seconds, run_loop
 from jobd.services.places import require_sound_places
 from jobd.services.pruner import Pruner
+from jobd.services.reloader import Reloader
+from jobd.services.reporter import Reporter
 from jobd.services.rescuer import Rescuer
 from jobd.services.sampler import Sampler
 from jobd.services.startup import Startup
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
 EXIT_DONE = 0
+EXIT_FAILED = 1
 # Claims, endings, looks and samples share these; jobs have sessions of their own.
 POOL_SIZE = 4
 FAREWELL_SECONDS_MAX = 5.0
@@ -68,6 +71,8 @@ HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5
 AFTER_GRACE_SECONDS_MAX = 10.0
 # The same after a second SIGTERM, and for the farewell then: who sends it does not want to wait.
 AT_ONCE_SECONDS_MAX = 2.0
+# What the service manager is asked for while the drain moves: enough for the farewell too.
+DRAIN_STEP_SECONDS = 30.0
 
 _log = log.get("daemon")
 
@@ -78,9 +83,9 @@ class Daemon:
     def __init__(self, settings: Settings, service_manager: ServiceManager | None = None) -> None:
         require_sound_places(settings)
         self.settings = settings
-        self._service_manager = service_manager or ServiceManager(None)
         self.metrics = metrics = Metrics(version("jobd"), settings.queues, _job_types(settings))
         self.pulse = Pulse()
+        self._reporter = Reporter(service_manager or ServiceManager(None), self.pulse, self._describe)
         connector = Connector(settings, metrics)
         pool = Pool(connector.open, POOL_SIZE, on_waited=metrics.database.acquire.observe)
         self._parts = parts = Parts(
@@ -122,6 +127,7 @@ class Daemon:
         self._pruner = Pruner(parts)
         self._sampler = Sampler(parts, lanes)
         self._lag = Lag(parts)
+        self._reloader = Reloader(parts, lanes, finisher)
         self.health = HealthServer(metrics, self.pulse, self.readiness)
         metrics.before_scrape.append(self._show)
         self._stop_requested = Wakeup()
@@ -166,7 +172,7 @@ class Daemon:
         async with anyio.create_task_group() as outer:
             if self.settings.metrics_listen is not None:
                 outer.start_soon(self.health.run, self.settings.metrics_listen)
-            outer.start_soon(self._report)
+            outer.start_soon(self._reporter.run)
             if await self._came_up():
                 self._start_loops(outer)
                 async with anyio.create_task_group() as inner:
@@ -174,7 +180,7 @@ class Daemon:
                     self._start(inner, "claimer", self._claimer.step, self._claimer.wakeup)
                     self._phase = "running"
                     self.is_registered.set()
-                    self._service_manager.ready("running")
+                    self._reporter.ready()
                     await self._stop_requested.wait(float("inf"))
                     await self._drain()
                     if self._lanes.abandoned_count and self.leave_process is not None:
@@ -183,33 +189,46 @@ class Daemon:
                         self.leave_process(EXIT_DONE)
                     inner.cancel_scope.cancel()
                 await self._farewell()
+            else:
+                self._phase = "stopping"
+                self._reporter.stopping()
             outer.cancel_scope.cancel()
         _log.info("stopped")
         return EXIT_DONE
 
-    def reload(self, settings: Settings) -> None:
-        """Take over what can be changed while running; secrets are read anew for each connection anyhow."""
-        log.configure(settings.log_level, settings.log_format)
-        self._lanes.slots = settings.concurrency
-        self.metrics.process.slots.set(settings.concurrency)
-        self._parts.pool.expire()
-        self._parts.sessions.expire()
-        self._claimer.wakeup.set()
-        changed = [
-            name for name in Settings.model_fields if getattr(settings, name) != getattr(self.settings, name)
+    def reload(self, reread: Callable[[], Settings]) -> None:
+        """Read the settings again; what is wrong with them is said, and they stay as they were."""
+        with self._reporter.reloading():
+            self._reloader.reload(reread)
+
+    def _describe(self) -> str:
+        """What goes on, in one line for people."""
+        jobs = f"jobs held: {len(self._parts.running)}"
+        if self._phase == "draining":
+            return f"draining, {jobs}"
+        if self._phase != "running":
+            return self._phase
+        oldest = round(self._sampler.oldest_due_seconds)
+        parts = [
+            f"running, {self._lanes.used} of {self._lanes.slots} slots in use, {jobs}, oldest due job: {oldest} s",
+            *(f"not ready: {reason}" for reason in self.readiness().reasons),
+            *self.readiness().degraded,
+            *([self._reloader.complaint] if self._reloader.complaint else []),
         ]
-        _log.info("settings read again", changed=changed, taken_over=["log_level", "log_format", "concurrency"])
+        return "; ".join(parts)
 
     async def _came_up(self) -> bool:
         """Wait until this daemon may work; False when it was told to stop meanwhile."""
         failures = 0
+        # An attempt connects, and asks three things at most.
+        attempt_seconds = self.settings.connect_timeout_seconds + 3 * self.settings.command_timeout_seconds
         while not self._stops:
+            self._reporter.wait_up_to(attempt_seconds)
             reason = await self._startup.reason_to_wait()
             if reason is None:
                 return True
             self._phase = reason
             failures += 1
-            self._service_manager.extend(30)
             await self._stop_requested.wait(backoff_seconds(failures))
         return False
 
@@ -258,7 +277,7 @@ class Daemon:
         self._phase = "draining"
         self.worker.is_draining = True
         self.metrics.process.draining.set(1)
-        self._service_manager.stopping("draining")
+        self._reporter.stopping()
         grace = self.settings.shutdown_grace_seconds if self._stops < 2 else 0.0
         _log.info("draining", jobs=len(self._parts.running), grace_seconds=grace)
         self._enforcer.grace_ends_at = time.monotonic() + grace
@@ -268,7 +287,7 @@ class Daemon:
             if time.monotonic() > self._enforcer.grace_ends_at + self._after_grace_seconds():
                 _log.warning("leaving although not all endings are confirmed", jobs=len(running))
                 break
-            self._service_manager.extend(30)
+            self._reporter.wait_up_to(DRAIN_STEP_SECONDS)
             self._lanes.hand_back_waiting()
             running.stop_all(StopReason.SHUTDOWN)
             await running.changed.wait(1.0)
@@ -290,16 +309,6 @@ class Daemon:
                 _log.warning("could not deregister; the lease expires by itself", error=error)
         self._parts.pool.terminate()
         self._parts.sessions.expire()
-
-    async def _report(self) -> None:
-        """Tell systemd how it goes; its watchdog is fed by loops that move, not by a timer."""
-        seconds = (self._service_manager.watchdog_seconds or 30.0) / 3
-        while True:
-            if not self.pulse.stalled():
-                self._service_manager.watchdog()
-            state = ", ".join(self.readiness().reasons) or self._phase
-            self._service_manager.status(f"{state}, {self._lanes.used} of {self._lanes.slots} slots in use")
-            await anyio.sleep(seconds)
 
 
 def _job_types(settings: Settings) -> tuple[str, ...]:
@@ -334,15 +343,12 @@ async def _obey_signals(
             if number != signal.SIGHUP or reread is None:
                 daemon.stop()
             else:
-                try:
-                    daemon.reload(reread())
-                except ConfigurationError as error:
-                    _log.error("settings not reloaded", reason=str(error))
+                daemon.reload(reread)
 
 
 def run(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
     """Run a daemon in this process until it is told to stop; gives the exit code."""
-    faulthandler.enable()
+    faulthandler.enable()  # on SIGABRT too: the stacks of a daemon that its watchdog ends
     log.configure(settings.log_level, settings.log_format)
     if settings.test_point is not None:
         points.arm(settings.test_point)
@@ -355,8 +361,17 @@ def run(settings: Settings, reread: Callable[[], Settings] | None = None) -> int
     except BaseExceptionGroup as group:
         known = group.subgroup((ConfigurationError, SchemaMismatch))
         if known is None:
-            raise
+            return _fault(group)
         error: BaseException = known
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+    except JobdError:
+        raise
+    except Exception as bug:  # noqa: BLE001  its text, which may quote rows, must not reach standard error
+        return _fault(bug)
+
+
+def _fault(bug: BaseException) -> int:
+    _log.error("ended by a fault of its own", error=bug)
+    return EXIT_FAILED

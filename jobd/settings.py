@@ -206,7 +206,8 @@ class Settings(BaseModel):
 
 def service_manager_address() -> tuple[str | None, str | None]:
     """Where systemd wants to be told, and the period of its watchdog; both are its variables, not jobd's."""
-    return os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC")
+    is_watched = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC") if is_watched else None
 
 
 def _read_env_file(path: Path | None) -> dict[str, str]:

@@ -1,8 +1,19 @@
-"""Telling systemd how the daemon is, where it runs under systemd (``Type=notify``)."""
+"""The two sockets of systemd: how the daemon is (``Type=notify``), and the journal's native protocol."""
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# systemd reads at once, unless the whole machine stands still; the event loop must not wait for it.
+SEND_SECONDS_MAX = 0.5
+JOURNAL = "/run/systemd/journal/socket"
 
 
 class ServiceManager:
@@ -13,16 +24,20 @@ class ServiceManager:
         self.watchdog_seconds = int(watchdog_microseconds) / 1e6 if watchdog_microseconds else None
 
     def ready(self, status: str) -> None:
-        """Say that the start is complete."""
-        self._send(f"READY=1\nSTATUS={status}")
+        """Say that the start, or the reading of the settings, is complete."""
+        self._send(f"READY=1\nSTATUS={_line(status)}")
 
     def status(self, status: str) -> None:
         """Say in one line what goes on; shown by ``systemctl status``."""
-        self._send(f"STATUS={status}")
+        self._send(f"STATUS={_line(status)}")
+
+    def reloading(self) -> None:
+        """Say that the settings are read again; ``ready`` ends it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str) -> None:
         """Say that the daemon has begun to stop."""
-        self._send(f"STOPPING=1\nSTATUS={status}")
+        self._send(f"STOPPING=1\nSTATUS={_line(status)}")
 
     def watchdog(self) -> None:
         """Say that the loops move."""
@@ -37,8 +52,46 @@ class ServiceManager:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
+            sender.settimeout(SEND_SECONDS_MAX)
             try:
                 sender.sendto(text.encode(), address)
             except OSError:
-                self._address = None  # nobody reads there; the daemon's work does not depend on it
+                return  # the daemon's work does not depend on it, and the next word may be heard
+
+
+def _line(text: str) -> str:
+    """The text in one line: what follows a break would be another thing said."""
+    return " ".join(text.split())
+
+
+class Journal:
+    """The journal's socket: an entry is a set of fields that can be asked for one by one."""
+
+    def __init__(self, path: str = JOURNAL) -> None:
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def send(self, fields: Mapping[str, str]) -> bool:
+        """Write an entry; False when the journal did not take it: too large, too many, or nobody there."""
+        try:
+            self._socket.sendto(b"".join(_field(name, value) for name, value in fields.items()), self._path)
+        except OSError:
+            return False
+        return True
+
+
+def _field(name: str, value: str) -> bytes:
+    text = value.encode("utf-8", "backslashreplace")
+    if b"\n" not in text:
+        return b"%s=%s\n" % (name.encode(), text)
+    return b"%s\n%s%s\n" % (name.encode(), len(text).to_bytes(8, "little"), text)
+
+
+def is_journal(stream: str | None, descriptor: int) -> bool:
+    """Whether what is written there goes to the journal, as ``JOURNAL_STREAM`` says."""
+    try:
+        written = os.fstat(descriptor)
+    except OSError:
+        return False
+    return stat.S_ISSOCK(written.st_mode) and stream == f"{written.st_dev}:{written.st_ino}"

@@ -12,7 +12,7 @@ from jobd.db.transient import Advice, advice
 from jobd.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
     from jobd.runner.wakeup import Wakeup
 
@@ -34,10 +34,11 @@ class Pulse:
         """A round of that loop is complete."""
         self.due_at[name] = time.monotonic() + next_within_seconds + ROUND_SECONDS_MAX
 
-    def stalled(self) -> list[str]:
-        """Loops that do not move."""
+    def stalled(self, among: Container[str] | None = None) -> list[str]:
+        """Loops that do not move, of all or of these."""
         now = time.monotonic()
-        return sorted(name for name, due_at in self.due_at.items() if due_at < now)
+        late = sorted(name for name, due_at in self.due_at.items() if due_at < now)
+        return late if among is None else [name for name in late if name in among]
 
 
 async def run_loop(
@@ -50,6 +51,7 @@ async def run_loop(
 ) -> None:
     """Run ``step`` for ever. What it raises is logged once and tried again with growing delay."""
     failures = 0
+    pulse.beat(name, 0.0)  # a loop whose first round never ends does not move either
     while True:
         try:
             delay = await step()

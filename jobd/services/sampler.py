@@ -21,6 +21,7 @@ class Sampler:
         self._queue = parts.queue
         self._metrics = parts.metrics
         self._settings = parts.settings
+        self.oldest_due_seconds = 0.0
         self.wakeup = Wakeup()
         parts.metrics.process.slots.set(parts.settings.concurrency)
         parts.metrics.process.slots_used.set_function(lambda: lanes.used)
@@ -32,7 +33,10 @@ class Sampler:
         """Sample; gives the delay until the next."""
         began_at = time.monotonic()
         queues = self._metrics.queues
-        queues.show_queues(await self._queue.fetch("daemon_sample_queues"))
+        rows = await self._queue.fetch("daemon_sample_queues")
+        queues.show_queues(rows)
+        own = [row["oldest_due_age_seconds"] or 0.0 for row in rows if row["queue"] in self._settings.queues]
+        self.oldest_due_seconds = max(own, default=0.0)
         await self._server()
         queues.show_tables(await self._queue.fetch("daemon_sample_tables", list(TABLES)))
         queues.sampled(time.monotonic() - began_at)

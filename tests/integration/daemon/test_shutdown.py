@@ -106,9 +106,10 @@ async def test_sighup_takes_over_what_can_be_changed(target: Database, tmp_path:
     env_file.write_text("JOBD_CONCURRENCY=1\n")
     with daemon_process(target, tmp_path, env_file=env_file) as daemon:
         await daemon.logged("listening")
-        env_file.write_text("JOBD_CONCURRENCY=3\n")
+        env_file.write_text("JOBD_CONCURRENCY=3\nJOBD_QUEUES=default,other\n")
         daemon.send(signal.SIGHUP)
-        await daemon.logged("settings read again")
+        line = await daemon.logged("settings read again")
+        assert (line["taken_over"], line["needs_restart"]) == (["concurrency"], ["queues"])
         for _ in range(3):
             await submit(target, "sleep")
         running = "select count(*) from jobd.job where status = 'running'"
