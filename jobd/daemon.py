@@ -52,7 +52,7 @@ from jobd.services.rescuer import Rescuer
 from jobd.services.sampler import Sampler
 from jobd.services.startup import Startup
 from jobd.services.worker import Worker
-from jobd.settings import Settings, service_manager_address
+from jobd.settings import Settings, journal_stream, service_manager_address
 from jobd.systemd import ServiceManager
 
 if TYPE_CHECKING:
@@ -349,7 +349,8 @@ async def _obey_signals(
 def run(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
     """Run a daemon in this process until it is told to stop; gives the exit code."""
     faulthandler.enable()  # on SIGABRT too: the stacks of a daemon that its watchdog ends
-    log.configure(settings.log_level, settings.log_format)
+    log.configure(settings.log_level, settings.log_format, journal_stream())
+    log.guard_process()
     if settings.test_point is not None:
         points.arm(settings.test_point)
     registry.load(settings.handlers)

@@ -210,6 +210,11 @@ def service_manager_address() -> tuple[str | None, str | None]:
     return os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC") if is_watched else None
 
 
+def journal_stream() -> str | None:
+    """Which of systemd's streams leads to the journal; its variable too."""
+    return os.environ.get("JOURNAL_STREAM")
+
+
 def _read_env_file(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jobd import log
 from jobd.errors import ConfigurationError
 from jobd.services.places import require_sound_places
-from jobd.settings import Settings
+from jobd.settings import Settings, journal_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Reloader:
         before = self._in_effect
         changed = [name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)]
         self._in_effect = before.model_copy(update={name: getattr(settings, name) for name in TAKEN_OVER})
-        log.configure(settings.log_level, settings.log_format)
+        log.configure(settings.log_level, settings.log_format, journal_stream())
         self._finisher.is_verbose = settings.log_level == "debug"
         self._lanes.slots = settings.concurrency
         self._parts.metrics.process.slots.set(settings.concurrency)

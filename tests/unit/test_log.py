@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sys
+import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -59,10 +63,65 @@ def test_libraries_log_without_their_values(capsys: pytest.CaptureFixture[str]) 
     except ValueError:
         logging.getLogger("asyncpg.pool").exception("could not reach %s", "postgresql://u:secret@h")
     (line,) = lines(capsys)
-    assert line["event"] == "could not reach %s"
+    assert (line["event"], line["part"]) == ("library message", "asyncpg.pool")
+    assert line["template"] == "could not reach %s"
     assert line["error"]["class"] == "ValueError"
     assert "secret" not in json.dumps(line)
     assert "Jane" not in json.dumps(line)
+
+
+def test_a_text_that_a_library_composed_itself_is_told_by_its_place_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.configure()
+    logging.getLogger("library").error(f"cannot read {'Ja' + 'ne'}")  # noqa: G004  what libraries do
+    loop = asyncio.new_event_loop()
+    loop.call_exception_handler({"message": "never retrieved", "future": "<Task Jane>"})
+    loop.close()
+    composed, by_asyncio = lines(capsys)
+    assert composed["template"] is None
+    assert composed["at"].startswith("test_log:")
+    assert by_asyncio["part"] == "asyncio"
+    assert "Jane" not in json.dumps([composed, by_asyncio])
+
+
+def test_what_the_interpreter_would_print_is_logged_without_its_values(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    log.configure()
+    log.guard_process()
+    try:
+        thread = threading.Thread(target=int, args=("Jane",))
+        thread.start()
+        thread.join()
+        warnings.showwarning("Jane", UserWarning, "file.py", 1)
+    finally:
+        logging.captureWarnings(capture=False)
+    printed = capsys.readouterr().err
+    assert "Jane" not in printed
+    assert "Traceback" not in printed
+    events = [json.loads(line)["event"] for line in printed.splitlines()]
+    assert events == ["uncaught error", "library message"]
+
+
+def test_an_event_becomes_fields_of_the_journal_that_can_be_asked_for() -> None:
+    event = {"event": "attempt ended", "level": "warning", "timestamp": "now", "part": "finisher",
+             "job_id": "42", "error": {"class": "DataError"}}  # fmt: skip
+    ((fields, line), _) = log._to_journal(None, "warning", event)
+    assert fields == {
+        "MESSAGE": 'attempt ended: job_id=42 error={"class":"DataError"}',
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "jobd",
+        "JOBD_EVENT": "attempt ended",
+        "JOBD_PART": "finisher",
+        "JOBD_JOB_ID": "42",
+        "JOBD_ERROR": '{"class":"DataError"}',
+    }
+    assert json.loads(line) == event
 
 
 def test_the_level_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
