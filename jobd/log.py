@@ -114,17 +114,13 @@ def _describe_errors(_logger: WrappedLogger, _method: str, event: Event) -> Even
     return event
 
 
-def _to_json(event: Event, **_options: object) -> str:
+def _to_json(event: object, **_options: object) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
 def _to_journal(_logger: WrappedLogger, _method: str, event: Event) -> tuple[tuple[dict[str, str], str], Event]:
     """The event as fields of the journal, and as the line to write where it does not take them."""
-    values = {
-        name: value if isinstance(value, str) else _to_json(value)
-        for name, value in event.items()
-        if name not in _FRAME_FIELDS
-    }
+    values = {name: _to_field(value) for name, value in event.items() if name not in _FRAME_FIELDS}
     told = " ".join(f"{name}={value}" for name, value in values.items() if name not in {"part", "worker_id"})
     fields = {
         "MESSAGE": f"{event['event']}: {told}" if told else str(event["event"]),
@@ -134,6 +130,11 @@ def _to_journal(_logger: WrappedLogger, _method: str, event: Event) -> tuple[tup
         **{f"JOBD_{name.upper()}": value for name, value in values.items()},
     }
     return (fields, _to_json(event)), {}
+
+
+def _to_field(value: object) -> str:
+    """A value as the journal is asked for it: what has no parts as it is written, anything else as JSON."""
+    return _to_json(value) if isinstance(value, dict | list | tuple | bool | None) else str(value)
 
 
 class _JournalLogger:

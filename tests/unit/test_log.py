@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -110,18 +111,18 @@ def test_what_the_interpreter_would_print_is_logged_without_its_values(
 
 def test_an_event_becomes_fields_of_the_journal_that_can_be_asked_for() -> None:
     event = {"event": "attempt ended", "level": "warning", "timestamp": "now", "part": "finisher",
-             "job_id": "42", "error": {"class": "DataError"}}  # fmt: skip
+             "job_id": UUID(int=42), "error": {"class": "DataError"}}  # fmt: skip
     ((fields, line), _) = log._to_journal(None, "warning", event)
     assert fields == {
-        "MESSAGE": 'attempt ended: job_id=42 error={"class":"DataError"}',
+        "MESSAGE": 'attempt ended: job_id=00000000-0000-0000-0000-00000000002a error={"class":"DataError"}',
         "PRIORITY": "4",
         "SYSLOG_IDENTIFIER": "jobd",
         "JOBD_EVENT": "attempt ended",
         "JOBD_PART": "finisher",
-        "JOBD_JOB_ID": "42",
+        "JOBD_JOB_ID": "00000000-0000-0000-0000-00000000002a",
         "JOBD_ERROR": '{"class":"DataError"}',
     }
-    assert json.loads(line) == event
+    assert json.loads(line) == {**event, "job_id": str(event["job_id"])}
 
 
 def test_the_level_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
