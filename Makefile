@@ -8,7 +8,7 @@ DEMO   := $(VENV)/demo-data
 PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-versions fuzz lint format types imports tests bench bench-quick bench-peers lock schema
+.PHONY: help demo test test-ops test-versions fuzz lint format types imports tests bench bench-quick bench-peers lock schema
 .PHONY: clean
 
 help: ## this list
@@ -49,6 +49,9 @@ test-versions: $(STAMP) ## what speaks SQL, on PostgreSQL 15, 16 and 17 (many mi
 
 fuzz: $(STAMP) ## broken and hostile input, and calls in any order, for 3 minutes or FUZZ_SECONDS; bad input is kept in .fuzz
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-180} $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/property/test_lifecycle.py
+
+test-ops: $(STAMP) ## the units under a systemd of their own (root, some minutes); says what was not tried
+	TEST_OPS=1 $(BIN)/python -m pytest -q -ra tests/ops
 
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench
