@@ -163,8 +163,8 @@ class Daemon:
 
     def _show(self) -> None:
         """What is measured when somebody looks."""
-        self.metrics.process.ready.set(not self.readiness().reasons)
-        self.metrics.process.show_log(log.counts)
+        self.metrics.daemon.ready.set(not self.readiness().reasons)
+        self.metrics.daemon.show_log(log.counts)
         self.metrics.jobs.show_running(self._parts.running.ages(self.metrics.labels.of))
 
     async def run(self) -> int:
@@ -276,7 +276,7 @@ class Daemon:
         """Claim no more, let the open batches end within the grace, hand back what is left."""
         self._phase = "draining"
         self.worker.is_draining = True
-        self.metrics.process.draining.set(1)
+        self.metrics.daemon.draining.set(1)
         self._reporter.stopping()
         grace = self.settings.shutdown_grace_seconds if self._stops < 2 else 0.0
         _log.info("draining", jobs=len(self._parts.running), grace_seconds=grace)

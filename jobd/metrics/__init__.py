@@ -5,7 +5,7 @@
 - ``jobs``      what jobs do: claims, attempts, rows, waits, objectives
 - ``queues``    what waits, read from the database by every daemon alike: take the maximum, never the sum
 - ``database``  how the database answers
-- ``process``   this daemon itself: slots, lease, loops, logs
+- ``daemon``    this daemon itself: slots, lease, loops, logs
 """
 
 from jobd.metrics.labels import ERROR_CLASSES, JOB_TYPES, OTHER, QUEUES_MAX, STATUSES

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from jobd.metrics.daemon import DaemonMetrics
 from jobd.metrics.database import DatabaseMetrics
 from jobd.metrics.families import Families
 from jobd.metrics.jobs import JobMetrics
 from jobd.metrics.labels import JOB_TYPES, QueueLabels
-from jobd.metrics.process import ProcessMetrics
 from jobd.metrics.queues import QueueMetrics
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         families = Families(registry)
-        self.process = ProcessMetrics(families, version)
-        self.labels = QueueLabels(self.process.overflow.labels("queue").inc)
+        self.daemon = DaemonMetrics(families, version)
+        self.labels = QueueLabels(self.daemon.overflow.labels("queue").inc)
         self.jobs = JobMetrics(families, self.labels)
         self.queues = QueueMetrics(families, self.labels, self.jobs.want)
         self.database = DatabaseMetrics(families)

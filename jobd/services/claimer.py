@@ -62,7 +62,7 @@ class Claimer:
 
     async def step(self) -> float:
         """One round; gives the delay until the next."""
-        self._metrics.process.wakeups.labels("notification" if self._was_called else "other").inc()
+        self._metrics.daemon.wakeups.labels("notification" if self._was_called else "other").inc()
         self._was_called = False
         room = self._lanes.room()
         if self._worker.is_draining or not self._running.is_trusted or room == 0:
@@ -83,11 +83,11 @@ class Claimer:
         self._running.claims_in_flight += 1
         try:
             rows = await self._queue.claim(self._worker.id, self._settings.queues, limit, job_types)
-            self._metrics.process.count_claim_round(limit, len(rows))
+            self._metrics.daemon.count_claim_round(limit, len(rows))
             for row in rows:
                 self._take(row)
         except Exception as error:
-            self._metrics.process.claims_asked.labels("error").inc()
+            self._metrics.daemon.claims_asked.labels("error").inc()
             if sqlstate_of(error) == WORKER_GONE:
                 self._on_worker_gone()  # the heartbeat finds out, and registers anew
             raise

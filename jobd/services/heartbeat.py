@@ -132,8 +132,8 @@ class Heartbeat:
         self._running.is_read_only = False
         self._running.renewed(sent_at, self._settings.lease_seconds)
         self._metrics.database.up.set(1)
-        self._metrics.process.beats.labels("answered").inc()
-        self._metrics.process.lease_remaining.set(self._remaining())
+        self._metrics.daemon.beats.labels("answered").inc()
+        self._metrics.daemon.lease_remaining.set(self._remaining())
         if was_away:
             self._on_back()
 
@@ -142,10 +142,8 @@ class Heartbeat:
         self._running.is_read_only = error_class(error) is ErrorClass.READ_ONLY
         self._metrics.database.count_error(error_class(error))
         self._metrics.database.up.set(0)
-        self._metrics.process.beats.labels(
-            "declared_dead" if sqlstate_of(error) == WORKER_GONE else "failed"
-        ).inc()
-        self._metrics.process.lease_remaining.set(max(0.0, self._remaining()))
+        self._metrics.daemon.beats.labels("declared_dead" if sqlstate_of(error) == WORKER_GONE else "failed").inc()
+        self._metrics.daemon.lease_remaining.set(max(0.0, self._remaining()))
         self.close()
         if sqlstate_of(error) == WORKER_GONE:
             await self._worker.was_declared_dead()

@@ -37,7 +37,7 @@ class Lag:
         due_at = time.monotonic() + LOOK_SECONDS
         await anyio.sleep(LOOK_SECONDS)
         late = max(0.0, time.monotonic() - due_at)
-        self._metrics.process.loop_lag.observe(late)
+        self._metrics.daemon.loop_lag.observe(late)
         if late > STANDSTILL_SECONDS:
             jobs = [held.job.id for held in self._running.unfinished()]
             _log.warning(

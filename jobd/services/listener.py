@@ -130,9 +130,9 @@ class Listener:
 
     def _became(self, *, is_deaf: bool) -> None:
         if is_deaf:
-            self._metrics.process.listener_up.set(0)
+            self._metrics.daemon.listener_up.set(0)
         else:
-            self._metrics.process.heard()
+            self._metrics.daemon.heard()
         if is_deaf != self.is_deaf or not self._is_told:  # also that nothing was ever heard
             self.is_deaf, self._is_told = is_deaf, True
             (_log.warning if is_deaf else _log.info)("notifications", heard=not is_deaf)

@@ -51,7 +51,7 @@ class Reloader:
         log.configure(settings.log_level, settings.log_format, journal_stream())
         self._finisher.is_verbose = settings.log_level == "debug"
         self._lanes.slots = settings.concurrency
-        self._parts.metrics.process.slots.set(settings.concurrency)
+        self._parts.metrics.daemon.slots.set(settings.concurrency)
         # Secrets that stand in files are read again for each new connection.
         self._parts.pool.expire()
         self._parts.sessions.expire()

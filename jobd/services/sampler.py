@@ -23,8 +23,8 @@ class Sampler:
         self._settings = parts.settings
         self.oldest_due_seconds = 0.0
         self.wakeup = Wakeup()
-        parts.metrics.process.slots.set(parts.settings.concurrency)
-        parts.metrics.process.slots_used.set_function(lambda: lanes.used)
+        parts.metrics.daemon.slots.set(parts.settings.concurrency)
+        parts.metrics.daemon.slots_used.set_function(lambda: lanes.used)
         connections = parts.metrics.database.connections
         connections.labels("idle").set_function(lambda: parts.pool.idle_count + parts.sessions.idle_count)
         connections.labels("used").set_function(lambda: parts.pool.used_count + parts.sessions.used_count)

@@ -128,7 +128,7 @@ def test_queues_beyond_the_limit_are_added_up() -> None:
 def test_lines_of_the_log_are_counted_once() -> None:
     metrics = Metrics("1")
     for seen in (2, 2, 5):
-        metrics.process.show_log({"warning": seen})
+        metrics.daemon.show_log({"warning": seen})
     assert value(metrics, "jobd_log_records_total", level="warning") == 5
 
 

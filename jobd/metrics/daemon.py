@@ -17,7 +17,7 @@ LAG_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1, 5)
 LOG_LEVELS = ("warning", "error")
 
 
-class ProcessMetrics:
+class DaemonMetrics:
     """What one daemon says of itself."""
 
     def __init__(self, families: Families, version: str) -> None:
