@@ -110,6 +110,7 @@ async def test_without_one_jobs_and_stops_are_noticed_within_the_poll_interval_a
             began_at = time.monotonic()
             await wait_for_status(database, await submit(database), "completed")
             seconds.append(time.monotonic() - began_at)
+        assert_no_complaint(daemon)
         for control, status in (("pause", "paused"), ("cancel", "cancelled")):
             target = await create_plain(database, f"public.{status}")
             job_id = await submit_import(database, path, target, {"batch_size": 1_000})
@@ -118,7 +119,6 @@ async def test_without_one_jobs_and_stops_are_noticed_within_the_poll_interval_a
             await database.execute(f"select jobd.{control}($1)", job_id)
             await wait_for_status(database, job_id, status)
             seconds.append(time.monotonic() - began_at)
-        assert_no_complaint(daemon)
     assert max(seconds) < POLL_SECONDS * 1.15 + 1
     assert await database.fetchval("select max(retry_count) from jobd.job") == 0
 
