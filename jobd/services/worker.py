@@ -19,11 +19,24 @@ if TYPE_CHECKING:
 _log = log.get("worker")
 
 
+class _LoggedId:
+    """The id as it is now: tasks that began under an earlier one log it too."""
+
+    def __init__(self, worker_id: UUID) -> None:
+        self.id = worker_id
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    __repr__ = __str__
+
+
 class Worker:
     """The worker's identity; everything that names it asks here."""
 
     def __init__(self, parts: Parts, version: str) -> None:
         self.id: UUID = uuid4()
+        self._logged = _LoggedId(self.id)
         self.is_draining = False
         self.presence: Presence | None = None
         self.on_renamed: Callable[[], None] = lambda: None
@@ -39,7 +52,8 @@ class Worker:
     async def register(self) -> None:
         """Enter this worker, under a new id each time."""
         self.id = uuid4()
-        bind_contextvars(worker_id=str(self.id))
+        self._logged.id = self.id
+        bind_contextvars(worker_id=self._logged)
         self._connector.name_after(self.id)
         # Connections that carry an older id would be taken for a dead worker's, and terminated.
         self._pool.expire()

@@ -12,7 +12,7 @@ import pytest
 
 from jobd.runner import points
 from tests.fault.relay import relay
-from tests.support.daemons import DaemonProcess, daemon_process, daemon_within, get, submit, wait_for_status
+from tests.support.daemons import DaemonProcess, daemon_process, daemon_within, get, submit, until, wait_for_status
 from tests.support.files import write_plain, write_readings
 from tests.support.imports import (
     assert_as_expected,
@@ -60,7 +60,15 @@ async def assert_said_and_lives_on(database: Database, daemon: DaemonProcess, qu
     line = await daemon.logged("the event loop stood still")
     assert line["seconds"] > 1
     await daemon.logged("declared dead by another daemon; registering anew")
-    await wait_for_status(database, await submit(database, queue=queue), "completed")
+    job_id = await submit(database, "fail", queue=queue, metadata={"for_good": True})
+    await wait_for_status(database, job_id, "failed")
+
+    async def told() -> str | None:
+        ended = (line for line in daemon.log() if line["event"] == "attempt ended")
+        return next((str(line["worker_id"]) for line in ended if line["job_id"] == str(job_id)), None)
+
+    # Every part of it logs under the name that it has now.
+    assert await until(told) == await daemon.worker_id()
     _, metrics = await get(await daemon.port(), "/metrics")
     lag = re.search(r"^jobd_event_loop_lag_seconds_sum (\S+)", metrics, re.MULTILINE)
     assert lag is not None
