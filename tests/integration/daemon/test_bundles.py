@@ -145,8 +145,8 @@ async def test_a_job_cancelled_among_others_is_cancelled_and_no_other(things: Da
         job_id = await elsewhere.fetchval(
             "select id from jobd.job where status = 'running' and total_rows is not null order by id desc limit 1"
         )
+        victims.append(job_id)  # first, since the cancel may stop this very code
         await elsewhere.execute("select jobd.cancel($1)", job_id)
-        victims.append(job_id)
 
     Passings("bundle.inside", cancel)
     async with daemon_within(things, import_roots=tmp_path, concurrency=1):
