@@ -69,7 +69,9 @@ class Settings(BaseModel):
     )
     database_url_file: Path | None = Field(None, description="File with the connection URL.")
     notify_database_url: SecretStr | None = Field(
-        None, description="Direct URL for the one LISTEN connection, where JOBD_DATABASE_URL leads to a pooler."
+        None,
+        description="Direct URL for the one LISTEN connection, where JOBD_DATABASE_URL leads to a pooler; "
+        "without it jobd polls every second there.",
     )
     notify_database_url_file: Path | None = Field(None, description="File with that URL.")
     submitter_secret: SecretStr | None = Field(
@@ -82,7 +84,7 @@ class Settings(BaseModel):
     connect_timeout_seconds: Seconds = Field(10, description="How long one attempt to connect may take.")
     command_timeout_seconds: Seconds = Field(30, description="How long a statement of jobd's own may take.")
     statement_cache: int = Field(
-        100, ge=0, description="Statements prepared per connection; 0 behind a pooler that cannot keep them."
+        100, ge=0, description="Statements prepared per connection; a pooler is noticed, and gets none."
     )
 
     # --- work

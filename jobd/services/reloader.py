@@ -39,9 +39,12 @@ class Reloader:
             require_sound_places(settings)
         except ConfigurationError as error:
             self.complaint = f"settings not reloaded: {error}"
+            self._parts.metrics.daemon.reload_succeeded.set(0)
             _log.error("settings not reloaded", reason=str(error))
             return
         self.complaint = None
+        self._parts.metrics.daemon.reload_succeeded.set(1)
+        self._parts.metrics.daemon.reloaded_at.set_to_current_time()
         self._take_over(settings)
 
     def _take_over(self, settings: Settings) -> None:
