@@ -9,6 +9,8 @@ import pytest
 
 # By the name of the Debian package.
 _PLACES = {
+    "prometheus": ("/usr/bin/prometheus",),
+    "prometheus-alertmanager": ("/usr/bin/prometheus-alertmanager",),
     "pgbouncer": ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"),
     "libfaketime": (
         "/usr/lib/*/faketime/libfaketime.so.1",
