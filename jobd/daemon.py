@@ -21,7 +21,7 @@ import asyncpg
 
 from jobd import log
 from jobd.db.connect import Connector
-from jobd.db.pool import Pool
+from jobd.db.pool import POOL_SIZE, Pool
 from jobd.db.queue import Queue
 from jobd.db.session import Sessions
 from jobd.errors import ConfigurationError, DatabaseUnavailable, JobdError, SchemaMismatch
@@ -62,8 +62,6 @@ if TYPE_CHECKING:
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-# Claims, endings, looks and samples share these; jobs have sessions of their own.
-POOL_SIZE = 4
 FAREWELL_SECONDS_MAX = 5.0
 # The others wait for the heartbeat to find the database, so it looks more often than they.
 HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 RELEASE_SECONDS_MAX = 2.0
+# Claims, endings, looks and samples share these; jobs have sessions of their own.
+POOL_SIZE = 4
+# What a daemon opens beside a session for each slot: the pool, the heartbeat's and the listener's.
+OWN_CONNECTIONS = POOL_SIZE + 2
 
 
 class Pool:

@@ -133,7 +133,10 @@ class Session:
 
 
 class Sessions:
-    """Keeps idle connections per login, so that a thousand small jobs do not connect a thousand times."""
+    """Keeps idle connections per login, so that a thousand small jobs do not connect a thousand times.
+
+    Idle ones make room for new ones: both together are at most ``size``, or all in use.
+    """
 
     def __init__(self, connector: Connector, size: int) -> None:
         self._connector = connector
@@ -170,9 +173,14 @@ class Sessions:
                 if await _is_alive(lent):
                     self.used_count += 1
                     return lent
-        generation = self._generation
-        connection = await self._connector.open(login, statement_cache_size=0)
         self.used_count += 1
+        self._drop_surplus()
+        generation = self._generation
+        try:
+            connection = await self._connector.open(login, statement_cache_size=0)
+        except BaseException:
+            self.used_count -= 1
+            raise
         return Lent(login, connection, generation)
 
     def may_go_on(self, lent: Lent) -> bool:
@@ -181,13 +189,15 @@ class Sessions:
 
     async def give_back(self, lent: Lent) -> None:
         """Keep the connection for the next job of that login, once nothing of the last one is left on it."""
-        self.used_count -= 1
-        if not await tidied(lent.connection, self._discard) or not self.may_go_on(lent):
+        try:
+            is_fit = await tidied(lent.connection, self._discard) and self.may_go_on(lent)
+        finally:
+            self.used_count -= 1
+        if is_fit:
+            self._idle.append(lent)
+            self._drop_surplus()
+        else:
             lent.connection.terminate()
-            return
-        self._idle.append(lent)
-        if len(self._idle) > self._size:
-            self._idle.popleft().connection.terminate()
 
     async def terminate(self, login: str | None, pid: int) -> None:
         """End a backend of this worker through another connection of the same login."""
@@ -198,6 +208,10 @@ class Sessions:
             )
         finally:
             connection.terminate()
+
+    def _drop_surplus(self) -> None:
+        while self._idle and len(self._idle) + self.used_count > self._size:
+            self._idle.popleft().connection.terminate()
 
     def expire(self) -> None:
         """Throw idle connections away now, and those in use when they come back."""

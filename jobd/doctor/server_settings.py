@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobd.db.pool import OWN_CONNECTIONS
 from jobd.doctor.finding import ok, problem, warning
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ ON = {
 }
 OTHERS = ("synchronous_commit", "statement_timeout", "idle_in_transaction_session_timeout", "server_encoding")
 MILLISECONDS_MIN = 60_000
-OWN_CONNECTIONS = 3
 
 
 async def settings(patient: Patient) -> list[Finding]:
@@ -64,7 +64,7 @@ async def settings(patient: Patient) -> list[Finding]:
 
 async def connections(patient: Patient) -> list[Finding]:
     """Room for all connections that the daemons may open."""
-    row = await patient.row("doctor_connections")
+    row = await patient.row("doctor_connections", OWN_CONNECTIONS)
     own = patient.settings.concurrency + OWN_CONNECTIONS
     wanted = max(own, row["by_daemons"])
     limit = row["allowed"] if row["of_login"] < 0 else min(row["allowed"], row["of_login"])

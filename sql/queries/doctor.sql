@@ -123,8 +123,11 @@ select
         - current_setting('superuser_reserved_connections')::int as allowed,
     (select count(*) from pg_stat_activity where backend_type = 'client backend') as used,
     (select role.rolconnlimit from pg_roles as role where role.rolname = session_user) as of_login,
-    (select coalesce(sum(slots + 3), 0) from jobd.worker where lost_at is null and lease_expires_at > clock_timestamp())
-        as by_daemons;
+    (
+        select coalesce(sum(slots + $1::int), 0)
+        from jobd.worker
+        where lost_at is null and lease_expires_at > clock_timestamp()
+    ) as by_daemons;
 
 -- name: doctor_workers
 -- The daemons that are alive.

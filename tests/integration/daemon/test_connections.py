@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from jobd.db.connect import _without_login
+import asyncpg
+import pytest
+
+from jobd.db.connect import Connector, _without_login
 from jobd.db.grants import SubmitterGrant, grant_submitter
-from tests.support.daemons import daemon_within, job_row, until, wait_for_status
+from jobd.db.pool import OWN_CONNECTIONS
+from jobd.db.session import Sessions
+from jobd.doctor.patient import Patient
+from jobd.doctor.server_settings import connections
+from jobd.metrics import Metrics
+from jobd.settings import Settings
+from tests.sql.roles import make_role
+from tests.support.daemons import daemon_within, job_row, submit, until, wait_for_status
 from tests.support.names import unique
 
 if TYPE_CHECKING:
@@ -64,3 +75,38 @@ async def test_a_url_may_name_several_hosts(target: Database) -> None:
 async def test_the_password_in_the_url_is_not_tried_for_a_submitters_login() -> None:
     url = "postgresql://jobd:secret@one:1,two:2/queue?password=x&user=y&sslmode=require"
     assert _without_login(url) == "postgresql://one:1,two:2/queue?sslmode=require"
+
+
+async def test_idle_connections_of_other_logins_make_room_for_one_that_is_needed(database: Database) -> None:
+    settings = Settings.load(environment={"JOBD_DATABASE_URL": database.url})
+    connector = Connector(settings, Metrics("0"))
+    connector.application_name = unique("sessions")
+    sessions = Sessions(connector, size=2)
+    logins = [await make_role(database, "clerk") for _ in range(4)]
+    seen = "select array_agg(usename::text order by usename) from pg_stat_activity where application_name = $1"
+    for together in (logins[:2], logins[2:]):
+        lent = [await sessions.take(login) for login in together]
+        assert (sessions.used_count, sessions.idle_count) == (2, 0)
+        await until(partial(database.fetchval, seen, connector.application_name), sorted(together).__eq__)
+        for each in lent:
+            await sessions.give_back(each)
+        assert (sessions.used_count, sessions.idle_count) == (0, 2)
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await sessions.take("nobody of this name")
+    assert (sessions.used_count, sessions.idle_count) == (0, 1)
+    sessions.expire()
+
+
+async def test_a_daemon_opens_no_more_connections_than_the_doctor_counts_with(target: Database) -> None:
+    async with daemon_within(target, concurrency=2) as daemon:
+        worker = f"jobd:{daemon.worker.id}"
+        count = "select count(*) from pg_stat_activity where application_name = $1"
+        jobs = [await submit(target, "write_rows") for _ in range(60)]
+        most = 0
+        for job_id in jobs:
+            await wait_for_status(target, job_id, "completed")
+            most = max(most, await target.fetchval(count, worker))
+        patient = Patient(daemon.settings, daemon._parts.connector, await target.connect())
+        [finding] = await connections(patient)
+    assert most <= 2 + OWN_CONNECTIONS
+    assert f"up to {2 + OWN_CONNECTIONS} for this daemon" in finding.message
