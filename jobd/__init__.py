@@ -3,6 +3,7 @@
 A map of the package, from what a user starts down to what everything stands on:
 
 - ``cli``        one module per group of commands
+- ``process``    a daemon as a program: event loop, signals, exit codes
 - ``daemon``     builds the parts, runs them, stops them in order
 - ``client``     submit, control and wait from Python, on the caller's own connection
 - ``doctor``     what is wrong with an installation, and how to mend it

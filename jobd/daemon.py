@@ -7,13 +7,9 @@ roll the rest back, hand everything back, and only then leave.
 
 from __future__ import annotations
 
-import faulthandler
-import os
-import signal
 import time
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,11 +20,10 @@ from jobd.db.connect import Connector
 from jobd.db.pool import POOL_SIZE, Pool
 from jobd.db.queue import Queue
 from jobd.db.session import Sessions
-from jobd.errors import ConfigurationError, DatabaseUnavailable, JobdError, SchemaMismatch
+from jobd.errors import DatabaseUnavailable
 from jobd.handlers import registry
 from jobd.metrics import JOB_TYPES, Metrics
 from jobd.model.status import StopReason
-from jobd.runner import points
 from jobd.runner.finisher import Finisher
 from jobd.runner.lanes import Lanes
 from jobd.runner.logins import Logins
@@ -52,16 +47,16 @@ from jobd.services.rescuer import Rescuer
 from jobd.services.sampler import Sampler
 from jobd.services.startup import Startup
 from jobd.services.worker import Worker
-from jobd.settings import Settings, journal_stream, service_manager_address
 from jobd.systemd import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from anyio.abc import TaskGroup, TaskStatus
+    from anyio.abc import TaskGroup
+
+    from jobd.settings import Settings
 
 EXIT_DONE = 0
-EXIT_FAILED = 1
 FAREWELL_SECONDS_MAX = 5.0
 # The others wait for the heartbeat to find the database, so it looks more often than they.
 HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5
@@ -312,65 +307,3 @@ class Daemon:
 def _job_types(settings: Settings) -> tuple[str, ...]:
     """Those that this daemon can run, whose series begin at zero."""
     return tuple(each for each in JOB_TYPES if each != "processing" or settings.handlers)
-
-
-async def main(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
-    """Run a daemon under signals: SIGTERM and SIGINT stop it, SIGHUP has ``reread`` called.
-
-    Without ``reread`` a SIGHUP means what it means to any program: the terminal was closed.
-    """
-    daemon = Daemon(settings, ServiceManager(*service_manager_address()))
-    daemon.leave_process = os._exit
-    async with anyio.create_task_group() as group:
-        await group.start(_obey_signals, daemon, reread)
-        code = await daemon.run()
-        group.cancel_scope.cancel()
-    return code
-
-
-async def _obey_signals(
-    daemon: Daemon,
-    reread: Callable[[], Settings] | None,
-    *,
-    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        task_status.started()
-        async for number in signals:
-            _log.info("signal", name=signal.Signals(number).name)
-            if number != signal.SIGHUP or reread is None:
-                daemon.stop()
-            else:
-                daemon.reload(reread)
-
-
-def run(settings: Settings, reread: Callable[[], Settings] | None = None) -> int:
-    """Run a daemon in this process until it is told to stop; gives the exit code."""
-    faulthandler.enable()  # on SIGABRT too: the stacks of a daemon that its watchdog ends
-    log.configure(settings.log_level, settings.log_format, journal_stream())
-    log.guard_process()
-    if settings.test_point is not None:
-        points.arm(settings.test_point)
-    registry.load(settings.handlers)
-    use_uvloop = settings.event_loop == "uvloop" or (
-        settings.event_loop == "auto" and find_spec("uvloop") is not None
-    )
-    try:
-        return anyio.run(main, settings, reread, backend_options={"use_uvloop": use_uvloop})
-    except BaseExceptionGroup as group:
-        known = group.subgroup((ConfigurationError, SchemaMismatch))
-        if known is None:
-            return _fault(group)
-        error: BaseException = known
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
-    except JobdError:
-        raise
-    except Exception as bug:  # noqa: BLE001  its text, which may quote rows, must not reach standard error
-        return _fault(bug)
-
-
-def _fault(bug: BaseException) -> int:
-    _log.error("ended by a fault of its own", error=bug)
-    return EXIT_FAILED

@@ -36,7 +36,7 @@ def dev(
 
     Ctrl-C stops both. The daemon may read every file below the current directory.
     """
-    from jobd import daemon  # noqa: PLC0415  numpy and all handlers, which no other command needs
+    from jobd import process  # noqa: PLC0415  numpy and all handlers, which no other command needs
 
     screen().print(Text("starting PostgreSQL …", style="bright_black"))
     directory = None if temporary else place_for(data)
@@ -51,7 +51,7 @@ def dev(
         )
         settings = settings.model_copy(update={"database_url_file": None, "notify_database_url": None})
         _welcome(server, directory)
-        daemon.run(settings)
+        process.run(settings)
     screen().print("stopped.")
 
 

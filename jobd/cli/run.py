@@ -42,9 +42,9 @@ def run(
     SIGTERM or Ctrl-C ends it: it finishes or rolls back its open batches and hands the jobs back, to be continued
     anywhere. A second one makes it leave at once. SIGHUP reloads what can be reloaded.
     """
-    from jobd import daemon  # noqa: PLC0415  numpy and all handlers, which no other command needs
+    from jobd import process  # noqa: PLC0415  numpy and all handlers, which no other command needs
 
     def read() -> Settings:
         return load_settings(database_url, env_file)
 
-    raise typer.Exit(daemon.run(read(), read))
+    raise typer.Exit(process.run(read(), read))

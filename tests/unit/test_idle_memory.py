@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 LOADED = (
-    "import jobd.daemon, jobd.handlers.registry, jobd.cli.app, jobd.cli.run, sys;"
+    "import jobd.process, jobd.handlers.registry, jobd.cli.app, jobd.cli.run, sys;"
     "unwanted = {'numpy', 'msgspec', 'jsonschema_rs', 'obstore', 'jobd.sources', 'jobd.importing'};"
     "print(*sorted(unwanted & sys.modules.keys()))"
 )
