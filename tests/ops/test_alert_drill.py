@@ -1,0 +1,98 @@
+"""The fault is made, the alert fires in a real Prometheus, the runbook is followed, and the alert ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ops.alarm import Alarm, free_port, prometheus
+from tests.prometheus.case import ROOT
+from tests.support import programs
+from tests.support.daemons import DaemonProcess, daemon_process, submit, until, wait_for_status
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tests.support.database import Database
+
+    Start = Callable[..., AbstractContextManager[DaemonProcess]]
+
+pytestmark = pytest.mark.skipif(os.environ.get("TEST_OPS") != "1", reason="minutes long: make test-ops")
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def start(database: Database, tmp_path: Path, port: int) -> Start:
+    """Starts a daemon where Prometheus looks for it."""
+    return lambda **settings: daemon_process(
+        database, tmp_path, metrics_listen=f"127.0.0.1:{port}", sample_seconds=1, **settings
+    )
+
+
+@pytest.fixture
+async def alarm(tmp_path: Path, port: int) -> AsyncIterator[Alarm]:
+    with prometheus(programs.need("prometheus"), tmp_path, port) as alarm:
+        await until(lambda: alarm.ask("query", query="vector(1)"))
+        yield alarm
+
+
+def statements(alert: str) -> list[str]:
+    """The statements of the alert's runbook."""
+    page = (ROOT / "deploy" / "runbooks" / f"{alert}.md").read_text()
+    return re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+async def test_a_lost_daemon_is_missed_and_found_again(alarm: Alarm, start: Start) -> None:
+    with start() as daemon:
+        await until(alarm.is_up)
+        await alarm.is_silent("JobdAbsent")
+        daemon.send(signal.SIGKILL)
+        fired = await alarm.fires("JobdAbsent")
+        assert fired["labels"]["severity"] == "page"
+    with start():
+        await alarm.is_silent("JobdAbsent")
+
+
+async def test_a_queue_that_nobody_serves_pages_until_somebody_does(
+    alarm: Alarm, start: Start, database: Database
+) -> None:
+    with start():
+        await until(alarm.is_up)
+        waiting = await submit(database, queue="mail")
+        fired = await alarm.fires("JobdQueueStalled")
+        assert fired["labels"]["queue"] == "mail"
+        explained = await database.fetch(
+            next(each for each in statements("JobdQueueStalled") if "explain" in each).replace("QUEUE", "mail")
+        )
+        assert [row["id"] for row in explained] == [waiting]
+    with start(queues="default,mail"):
+        await wait_for_status(database, waiting, "completed")
+        await alarm.is_silent("JobdQueueStalled")
+
+
+async def test_whoever_holds_a_lock_is_found_and_ended_by_the_runbook(
+    alarm: Alarm, start: Start, database: Database
+) -> None:
+    await database.execute("create table public.written (job_id uuid, number integer)")
+    holder = await database.connect()
+    await holder.execute("begin; lock table public.written")
+    with start():
+        job = await submit(database, "write_rows", metadata={"rows": 3})
+        await alarm.fires("JobdLockContention")
+        look, end, _ = statements("JobdLockContention")
+        sessions = await database.fetch(look)
+        (root,) = [row["pid"] for row in sessions if not row["blocked_by"]]
+        assert root == holder.get_server_pid()
+        await database.execute(end.replace("PID", str(root)))
+        await wait_for_status(database, job, "completed")
+        await alarm.is_silent("JobdLockContention")
