@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import yaml
 
+from jobd.db.embedded import free_port
 from tests.prometheus.case import FOLDER, RULES
 from tests.support.daemons import until
 
@@ -62,13 +62,6 @@ class Alarm:
     async def is_silent(self, alert: str) -> None:
         """Wait until it does not fire."""
         await until(lambda: self.firing(alert), lambda seen: not seen, within=60)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager

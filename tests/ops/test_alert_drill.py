@@ -7,9 +7,11 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
-from tests.ops.alarm import Alarm, free_port, prometheus
+from jobd.db.embedded import free_port
+from tests.ops.alarm import Alarm, prometheus
 from tests.prometheus.case import ROOT
 from tests.support import programs
 from tests.support.daemons import DaemonProcess, daemon_process, submit, until, wait_for_status
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from jobd.db.embedded import EmbeddedServer
     from tests.support.database import Database
 
     Start = Callable[..., AbstractContextManager[DaemonProcess]]
@@ -96,3 +99,52 @@ async def test_whoever_holds_a_lock_is_found_and_ended_by_the_runbook(
         await database.execute(end.replace("PID", str(root)))
         await wait_for_status(database, job, "completed")
         await alarm.is_silent("JobdLockContention")
+
+
+async def test_a_job_that_stands_is_seen_although_its_lease_is_fresh(
+    alarm: Alarm, start: Start, database: Database
+) -> None:
+    with start():
+        job = await submit(database, "sleep", metadata={"seconds": 600})
+        fired = await alarm.fires("JobdJobNotAdvancing")
+        assert fired["labels"]["queue"] == "default"
+        standing = await database.fetch(statements("JobdJobNotAdvancing")[0])
+        assert [row["id"] for row in standing] == [job]
+        pause = next(each for each in statements("JobdJobNotAdvancing") if "jobd.pause" in each)
+        await database.execute(pause.replace("JOB_ID", str(job)))
+        await wait_for_status(database, job, "paused")
+        await alarm.is_silent("JobdJobNotAdvancing")
+
+
+async def test_a_database_that_lets_nobody_in_pages_until_it_does(
+    alarm: Alarm, start: Start, database: Database, server: EmbeddedServer
+) -> None:
+    with start():
+        await until(alarm.is_up)
+        await alarm.is_silent("JobdDatabaseUnreachable")
+        administrator = await asyncpg.connect(server.url())
+        try:
+            await administrator.execute(f"alter database {database.name} allow_connections false")
+            await administrator.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", database.name
+            )
+            fired = await alarm.fires("JobdDatabaseUnreachable")
+            assert fired["labels"]["severity"] == "page"
+            await administrator.execute(f"alter database {database.name} allow_connections true")
+        finally:
+            await administrator.close()
+        await alarm.is_silent("JobdDatabaseUnreachable")
+
+
+async def test_a_job_that_the_installation_failed_is_told_with_its_code(
+    alarm: Alarm, start: Start, database: Database
+) -> None:
+    with start():
+        await until(alarm.is_up)
+        job = await submit(database, "fail", max_retries=0)
+        fired = await alarm.fires("JobdJobsFailed")
+        assert fired["labels"]["code"] == "handler_error"
+        (found,) = await database.fetch(statements("JobdJobsFailed")[0])
+        assert found["error_code"] == "handler_error"
+        await wait_for_status(database, job, "failed")
+        await alarm.is_silent("JobdJobsFailed")
