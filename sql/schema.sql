@@ -12,6 +12,14 @@ declare
     v_cancel boolean;
     v_owner oid;
 begin
+    -- Before the job's row, as in commit_batch: hashes may become known while a batch is being committed.
+    if p_file_hashes is not null then
+        update jobd.job_file f
+        set file_hash = u.file_hash
+        from unnest(p_file_hashes) with ordinality as u (file_hash, position)
+        where f.job_id = p_job_id and f.position = u.position and f.file_hash is distinct from u.file_hash;
+    end if;
+
     update jobd.job j
     set detected = coalesce(p_detected, j.detected),
         estimated_rows = coalesce(p_estimated_rows, j.estimated_rows),
@@ -24,16 +32,11 @@ begin
     perform jobd.check_lease(p_job_id, p_lease_token, v_status, v_cancel);
 
     if p_file is not null and not exists (select from jobd.job_file f where f.job_id = p_job_id) then
-        insert into jobd.job_file (job_id, position, file, size_bytes, modified_at, submitted_role_oid)
-        select p_job_id, u.position, u.file, u.size_bytes, u.modified_at, v_owner
-        from unnest(p_file, p_file_size, p_file_modified_at)
-            with ordinality as u (file, size_bytes, modified_at, position);
-    end if;
-    if p_file_hashes is not null then
-        update jobd.job_file f
-        set file_hash = u.file_hash
-        from unnest(p_file_hashes) with ordinality as u (file_hash, position)
-        where f.job_id = p_job_id and f.position = u.position and f.file_hash is distinct from u.file_hash;
+        insert into jobd.job_file (job_id, position, file, size_bytes, modified_at, file_hash, submitted_role_oid)
+        select p_job_id, u.position, u.file, u.size_bytes, u.modified_at, u.file_hash, v_owner
+        from unnest(p_file, p_file_size, p_file_modified_at, p_file_hashes)
+            with ordinality as u (file, size_bytes, modified_at, file_hash, position)
+        where u.file is not null;
     end if;
 end
 $$;

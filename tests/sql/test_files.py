@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+
+from tests.sql.roles import submit
+from tests.support.daemons import until
+from tests.support.worker import SimulatedWorker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,3 +75,25 @@ async def test_a_batch_of_many_files_reads_each_of_its_files_once_however_its_ro
     )
     assert len(read) >= 2, plan
     assert sum(int(rows) * int(loops) for rows, loops in read) <= 6 * len(named), plan
+
+
+async def test_hashes_that_become_known_while_a_batch_is_committed_do_not_lock_it_out(database: Database) -> None:
+    """A batch locks its files, then its job; whoever locks them the other way round meets it in a deadlock."""
+    worker = SimulatedWorker(database)
+    await worker.register()
+    job_id = await submit(await database.connect())
+    await worker.claim()
+    await database.execute(FILES, job_id, 1)
+    batch, hashing = await database.connect(), await database.connect()
+    async with batch.transaction():
+        assert await batch.fetchval("select jobd.record_files($1, $2)", job_id, entries([1])) == 1
+        begun = asyncio.create_task(
+            hashing.execute(
+                "select jobd.begin($1, $2, null, p_file_hashes => array['h'])", job_id, worker.tokens[job_id]
+            )
+        )
+        waits = "select count(*) from pg_locks where pid = $1 and not granted"
+        await until(lambda: database.fetchval(waits, hashing.get_server_pid()))
+        await batch.execute("set local lock_timeout = '500ms'; update jobd.job set progress = 50")
+    await begun
+    assert await database.fetchval("select file_hash from jobd.job_file") == "h"
