@@ -94,6 +94,6 @@ async def test_hashes_that_become_known_while_a_batch_is_committed_do_not_lock_i
         )
         waits = "select count(*) from pg_locks where pid = $1 and not granted"
         await until(lambda: database.fetchval(waits, hashing.get_server_pid()))
-        await batch.execute("set local lock_timeout = '500ms'; update jobd.job set progress = 50")
+        await batch.execute("set local lock_timeout = '500ms'; select from jobd.job for no key update")
     await begun
     assert await database.fetchval("select file_hash from jobd.job_file") == "h"
