@@ -12,12 +12,12 @@ from jobd.cli.figures import clock, count, duration
 from jobd.cli.screen import complaints, indented, screen, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, RenderableType
 
     from jobd.drill.drill import Pace
-    from jobd.drill.report import Check, Report
+    from jobd.drill.report import Check, Report, Sum
 
 _STYLES = {"fault": "red", "end": "yellow", "work": "cyan", "step": "bold"}
 _SOUGHT = {
@@ -96,19 +96,20 @@ def display(*, as_json: bool) -> Iterator[Display]:
 def proof(report: Report) -> Iterator[RenderableType]:
     """The proof, from the numbers to the verdict."""
     yield Text("\nRecords", style="bold")
-    yield indented(_sums(report))
+    yield indented(records(report.sums))
     yield Text("\nTime to recover", style="bold")
     yield indented(_recoveries(report))
     yield Text("\nProof", style="bold")
     for check in report.checks:
-        yield from _check(check)
+        yield from verdict_of(check)
     yield _verdict(report)
 
 
-def _sums(report: Report) -> RenderableType:
+def records(sums: Sequence[Sum]) -> RenderableType:
+    """What became of the records of each kind of files."""
     figures = ("Jobs", "Records", "Added", "Updated", "Unchanged", "Refused", "Not read")
     listing = table("Files", *figures, right=figures)
-    for each in report.sums:
+    for each in sums:
         numbers = (each.jobs, each.records, each.added, each.updated, each.unchanged, each.refused, each.not_read)
         listing.add_row(each.kind, *map(count, numbers))
     return listing
@@ -134,7 +135,8 @@ def _seconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f} s"
 
 
-def _check(check: Check) -> Iterator[RenderableType]:
+def verdict_of(check: Check) -> Iterator[RenderableType]:
+    """Whether a claim holds, and where it does not."""
     sign = ("✓ ", "green") if check.holds else ("✗ ", "bold red")
     yield Text.assemble("  ", sign, check.claim, (f"  ({check.looked_at})", "bright_black"))
     for problem in check.problems:

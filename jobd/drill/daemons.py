@@ -48,6 +48,11 @@ class DrillDaemon:
         self._log = directory / "none"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while there is one."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def start(self) -> None:
         """Start a process."""
         self._starts += 1

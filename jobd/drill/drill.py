@@ -17,16 +17,19 @@ from jobd.drill.fault import Timed, measure, summary
 from jobd.drill.ground import Ground
 from jobd.drill.history import Change, Event, History, Standing
 from jobd.drill.load import Rounds
-from jobd.drill.menu import FAULTS
+from jobd.drill.menu import FAULTS, strike
 from jobd.drill.proof import Proof
 from jobd.drill.report import PROBLEMS_MAX, Check, Report
 from jobd.drill.scratch import Scratch
+from jobd.drill.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    from asyncpg import Record
 
     from jobd.drill.daemons import DrillDaemon
     from jobd.drill.ground import ServerControl
@@ -37,8 +40,6 @@ LANES = 2
 PAUSE_SECONDS = (0.2, 2.0)
 LOOK_SECONDS = 0.5
 START_SECONDS_MAX = 60.0
-# A job that does not get on for so long has been lost.
-STUCK_SECONDS = 60.0
 # The next round is submitted while so many jobs of the last are left.
 OPEN_MIN = 5
 
@@ -98,7 +99,7 @@ class Drill:
     async def prepare(self) -> None:
         """Lay everything, submit the first round, and start the daemons."""
         await self.scratch.require_unused()
-        await self.scratch.lay()
+        await self.scratch.lay("drill_lay_trail")
         for place in (self._files, self._logs):
             place.mkdir()
         settings = daemon_settings(self._files, self.plan.lease_seconds)
@@ -118,17 +119,16 @@ class Drill:
     async def settle(self) -> None:
         """Let everything end, then stop the daemons."""
         self._say("step", "the faults are over; what is left is done now")
-        await self._watched(self._wait_for_all)
-        for daemon in self._daemons:
-            daemon.see_whether_it_lives()
-            await daemon.stop()
+        await self._watched(self._settled)
 
     async def prove(self) -> Report:
         """Hold everything against everything."""
         self._say("step", "the proof")
-        proof = Proof(self.scratch, self._rounds.jobs)
+        proof = Proof(self.scratch)
+        await proof.begin()
+        rows = await proof.take(self._rounds.jobs)
         checks = await proof.checks()
-        trail, seen = await self._history(proof)
+        trail, seen = await self._history(rows)
         faults = self._ground.faults
         measure(faults, trail)
         found = history.check(seen)
@@ -193,8 +193,10 @@ class Drill:
         until = self._began_at + self.plan.seconds
         async with anyio.create_task_group() as group:
             group.start_soon(self._feed, until)
+            names = [name for name in FAULTS if name != "server restarted" or self.plan.server is not None]
             for lane in range(LANES):
-                group.start_soon(self._strike, random.Random(f"{self.plan.seed} {lane}"), until)  # noqa: S311
+                dice = random.Random(f"{self.plan.seed} {lane}")  # noqa: S311  to be repeated
+                group.start_soon(strike, self._ground, dice, names, PAUSE_SECONDS, until)
 
     async def _feed(self, until: float) -> None:
         while time.monotonic() < until:
@@ -202,17 +204,8 @@ class Drill:
                 await self._submit()
             await anyio.sleep(LOOK_SECONDS)
 
-    async def _strike(self, dice: random.Random, until: float) -> None:
-        """One fault after the other, each kind as often as every other."""
-        names = [name for name in FAULTS if name != "server restarted" or self.plan.server is not None]
-        deck: list[str] = []
-        while True:
-            await anyio.sleep(dice.uniform(*PAUSE_SECONDS))
-            if time.monotonic() > until:
-                return
-            if not deck:
-                deck = dice.sample(names, len(names))
-            await FAULTS[deck.pop()](self._ground, dice)
+    async def _settled(self) -> None:
+        self._stuck = await settle(self.scratch, self._daemons)
 
     async def _watch(self) -> None:
         while True:
@@ -223,39 +216,20 @@ class Drill:
                     row["jobs"],
                     row["ended"],
                     row["processed_rows"],
-                    row["batches"],
+                    await self.scratch.value("drill_batches"),
                     len(self._ground.faults),
                 )
             )
             await anyio.sleep(LOOK_SECONDS)
 
-    async def _wait_for_all(self) -> None:
-        moved_at, last = time.monotonic(), None
-        while left := await self.scratch.fetch("drill_open", self.scratch.batch_id):
-            for row in left:
-                if row["status"] == "paused":
-                    await self.scratch.fetch("drill_resume", row["id"])
-            for daemon in self._daemons:
-                daemon.see_whether_it_lives()
-            now = tuple((await self.scratch.fetch("drill_done", self.scratch.batch_id))[0])
-            if now != last:
-                moved_at, last = time.monotonic(), now
-            elif time.monotonic() - moved_at > STUCK_SECONDS:
-                self._stuck = [
-                    f"job {row['id']} is {row['status']}: {await self.scratch.value('drill_explain', row['id'])}"
-                    for row in left[:PROBLEMS_MAX]
-                ]
-                return
-            await anyio.sleep(LOOK_SECONDS / 2)
-
-    async def _history(self, proof: Proof) -> tuple[Sequence[Timed], History]:
+    async def _history(self, rows: Sequence[Record]) -> tuple[Sequence[Timed], History]:
         """What daemons believed, and what the database wrote down."""
         batch_id, fetch = self.scratch.batch_id, self.scratch.fetch
         trail = [Timed(row["at"], Change(*tuple(row)[:-1])) for row in await fetch("drill_trail", batch_id)]
         events = [Event(*row) for row in await fetch("drill_events", batch_id)]
         jobs = [
             Standing(row["id"], row["status"], row["lease_token"], row["processed_rows"], row["cursor_rows"])
-            for row in proof.rows
+            for row in rows
         ]
         transitions = {(row["old_status"], row["new_status"]) for row in await fetch("drill_transitions")}
         believed = await to_thread.run_sync(beliefs.read, self._logs)

@@ -103,12 +103,13 @@ class Expectation:
 
 
 class Rounds:
-    """Makes rounds of files, each of about ``records`` records."""
+    """Makes rounds of files, each of about ``records`` records; ``batch_size`` is that of the long ones."""
 
-    def __init__(self, directory: Path, records: int, seed: int) -> None:
+    def __init__(self, directory: Path, records: int, seed: int, batch_size: int = 100) -> None:
         self._directory = directory
-        self._records = max(RECORDS_MIN, records)
+        self.records = records
         self._seed = seed
+        self._batch_size = batch_size
         self._keys = itertools.count(1, 10_000_000)
         self._number = 0
         self.jobs: list[DrillJob] = []
@@ -125,34 +126,38 @@ class Rounds:
         self.jobs += [*small, *large]
         return small, large
 
+    @property
+    def _size(self) -> int:
+        return max(RECORDS_MIN, self.records)
+
     def _large(self, place: Path) -> Iterator[DrillJob]:
         """One file of many batches, measurements in two formats, and a directory that is one job."""
-        share = self._records // 20
-        many, some = share * 10, share * 3
-        yield self._job("large file", "entry", [self._entries(place / "entries.csv", many)], many, 100)
-        yield self._job("CSV", "reading", [self._readings(place / "readings.csv", some)], some, 100)
-        yield self._job("JSON Lines", "reading", [self._readings(place / "readings.jsonl", some)], some, 100)
+        share = self._size // 20
+        many, some, size = share * 10, share * 3, self._batch_size
+        yield self._job("large file", "entry", [self._entries(place / "entries.csv", many)], many, size)
+        yield self._job("CSV", "reading", [self._readings(place / "readings.csv", some)], some, size)
+        yield self._job("JSON Lines", "reading", [self._readings(place / "readings.jsonl", some)], some, size)
         parts = place / "parts"
         parts.mkdir()
         each = max(20, share // PARTS)
         files = [self._readings(parts / f"{number}.csv", each) for number in range(PARTS)]
-        yield self._job("directory", "reading", files, each * PARTS, 50)
+        yield self._job("directory", "reading", files, each * PARTS, size // 2)
 
     def _overlapping(self, place: Path) -> Iterator[DrillJob]:
         """The same keys in opposite order."""
-        count = self._records // 20
+        count = self._size // 20
         first = next(self._keys)
         for number, step in enumerate(SPLICES):
             path = place / f"stock-{number}.csv"
             name = f"{self._number}-{number}"
             make = partial(content.stock, name, range(first, first + count)[::step])
             file = _written(DrillFile(path, make, content.csv_header(content.STOCK)))
-            yield self._job("overlapping keys", "stock", [file], count, 50)
+            yield self._job("overlapping keys", "stock", [file], count, self._batch_size // 2)
 
     def _small(self, place: Path) -> Iterator[DrillJob]:
         """Many small files, which a daemon brings in together."""
         first = next(self._keys)
-        for number in range(max(SMALL_FILES_MIN, self._records // 200)):
+        for number in range(max(SMALL_FILES_MIN, self._size // 200)):
             make = partial(content.small, first + number * SMALL_FILE_ROWS, SMALL_FILE_ROWS)
             path = place / f"small-{number:03}.csv"
             file = _written(DrillFile(path, make, content.csv_header(content.SMALL)))

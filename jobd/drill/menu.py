@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,7 +13,7 @@ from jobd.drill.network import Way
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from uuid import UUID
 
     from jobd.drill.ground import Ground
@@ -201,6 +202,20 @@ FAULTS: Mapping[str, Strike] = {
     "job cancelled": cancel,
     "server restarted": restart_server,
 }
+
+
+async def strike(
+    ground: Ground, dice: random.Random, names: Sequence[str], pause_seconds: tuple[float, float], until: float
+) -> None:
+    """One of these faults after the other until then, each kind as often as every other."""
+    deck: list[str] = []
+    while True:
+        await anyio.sleep(dice.uniform(*pause_seconds))
+        if time.monotonic() > until:
+            return
+        if not deck:
+            deck = dice.sample(names, len(names))
+        await FAULTS[deck.pop()](ground, dice)
 
 
 async def _locked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +44,10 @@ class Sum(NamedTuple):
     def adds_up(self) -> bool:
         """Whether every record is accounted for."""
         return self.records == self.added + self.updated + self.unchanged + self.refused + self.not_read
+
+    def plus(self, other: Sum) -> Sum:
+        """Both together."""
+        return Sum(self.kind, *map(operator.add, self[1:], other[1:]))
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,13 @@ class Scratch:
                 "A drill starts its own. Stop that one, or give the drill a database of its own."
             )
 
-    async def lay(self) -> None:
-        """Lay jobd's schema where it is missing or old, and the drill's own anew."""
+    async def lay(self, *parts: str) -> None:
+        """Lay jobd's schema where it is missing or old, and the drill's own anew: the tables and these parts."""
         await migrate.migrate(self.url, role_prefix=self._settings.role_prefix)
         try:
             await self.clear()
-            await (await self.connection()).execute(query("drill_lay", "drill"))
+            for part in ("drill_lay", *parts):
+                await (await self.connection()).execute(query(part, "drill"))
         except asyncpg.InsufficientPrivilegeError as refused:
             raise ConfigurationError(
                 f"the drill's role may not do what it must: {refused.args[0]}\n"
@@ -129,10 +130,11 @@ class Scratch:
 
     async def expect(self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
         """Write down what a table must hold."""
-        connection = await self.connection()
-        await connection.copy_records_to_table(
-            f"expected_{table}", schema_name="jobd_drill", columns=columns, records=rows
-        )
+        async with self._turn:
+            connection = await self.connection()
+            await connection.copy_records_to_table(
+                f"expected_{table}", schema_name="jobd_drill", columns=columns, records=rows
+            )
 
     def close(self) -> None:
         """Give the connection up."""

@@ -41,10 +41,13 @@ select j.id, j.status from jobd.job j where j.batch_id = $1 and j.completed_at i
 select
     count(*) as jobs,
     count(j.completed_at) as ended,
-    coalesce(sum(j.processed_rows), 0)::bigint as processed_rows,
-    (select count(*) from jobd_drill.trail t where t.new_rows <> t.old_rows) as batches
+    coalesce(sum(j.processed_rows), 0)::bigint as processed_rows
 from jobd.job j
 where j.batch_id = $1;
+
+-- name: drill_batches
+-- How many batches were committed.
+select count(*) from jobd_drill.trail t where t.new_rows <> t.old_rows;
 
 -- name: drill_backends
 -- Connections of the drill's daemons.
@@ -93,7 +96,7 @@ select
     j.retry_count, j.interrupt_count, j.error_code, j.error_message, j.files_total, j.files_done,
     case when j.files_total = 1 then (j.cursor ->> 'row')::bigint end as cursor_rows
 from jobd.job j
-where j.batch_id = $1;
+where j.id = any($1);
 
 -- name: drill_files
 -- The counters of each file.
@@ -101,32 +104,28 @@ select
     f.job_id, f.position, f.file, f.status, f.processed_rows, f.success_count, f.error_count, f.items_added,
     f.items_updated, f.items_unchanged, f.items_skipped
 from jobd.job_file f
-join jobd.job j on j.id = f.job_id
-where j.batch_id = $1
+where f.job_id = any($1)
 order by f.job_id, f.position;
 
 -- name: drill_errors
 -- The refused records, each once however many rows describe it.
 select e.job_id, e.file, e.row_number, min(e.code) as code, count(distinct e.code) as codes
 from jobd.job_error e
-join jobd.job j on j.id = e.job_id
-where j.batch_id = $1
+where e.job_id = any($1)
 group by e.job_id, e.file, e.row_number;
 
 -- name: drill_error_groups
 -- How many records of which code.
 select g.job_id, g.code, sum(g.count)::bigint as records
 from jobd.job_error_group g
-join jobd.job j on j.id = g.job_id
-where j.batch_id = $1
+where g.job_id = any($1)
 group by g.job_id, g.code;
 
 -- name: drill_rejects
 -- The refused records themselves.
 select r.job_id, count(*) as records
 from jobd.job_reject r
-join jobd.job j on j.id = r.job_id
-where j.batch_id = $1
+where r.job_id = any($1)
 group by r.job_id;
 
 -- name: drill_trail

@@ -1,8 +1,7 @@
 -- What `jobd drill` lays beside jobd's schema, in one of its own, and takes away again.
 
 -- name: drill_lay
--- The tables that are imported into, what they must hold in the end, and the trail: each change of a job's status,
--- token or processed rows, in the order in which they were committed, as a job's row is locked until then.
+-- The tables that are imported into, and what they must hold in the end.
 create schema jobd_drill;
 
 comment on schema jobd_drill is 'Laid by `jobd drill`, which removes it; drop schema jobd_drill cascade does, too.';
@@ -25,6 +24,9 @@ create table jobd_drill.expected_stock (like jobd_drill.stock);
 create table jobd_drill.expected_small (like jobd_drill.small);
 alter table jobd_drill.expected_reading alter amount drop not null, alter taken_at drop not null;
 
+-- name: drill_lay_trail
+-- The trail: each change of a job's status, token or processed rows, in the order in which they were committed, as
+-- a job's row is locked until then.
 create table jobd_drill.trail (
     id bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),
