@@ -8,7 +8,8 @@ DEMO   := $(VENV)/demo-data
 PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ops test-versions fuzz lint format types imports tests bench bench-quick bench-peers lock schema
+.PHONY: help demo test test-ops test-versions fuzz fault lint format types imports tests
+.PHONY: bench bench-quick bench-peers lock schema
 .PHONY: clean
 
 help: ## this list
@@ -52,6 +53,10 @@ fuzz: $(STAMP) ## broken and hostile input, and calls in any order, for 3 minute
 
 test-ops: $(STAMP) ## the units under a systemd of their own (root, some minutes); says what was not tried
 	TEST_OPS=1 $(BIN)/python -m pytest -q -ra tests/ops
+
+fault: $(STAMP) ## every fault FAULT_ROUNDS times (20), then a drill of 2 minutes (half an hour)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/python -m pytest -q --timeout 1800 tests/fault
+	$(BIN)/jobd drill --dev --seconds 120
 
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench

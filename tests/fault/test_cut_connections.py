@@ -10,6 +10,7 @@ import pytest
 
 from tests.fault.gate import gate_closed, someone_waits_at_gate, waiting_backends
 from tests.fault.relay import relay
+from tests.fault.rounds import rounds
 from tests.fault.wire import (
     BATCH_SIZE,
     COMMIT,
@@ -103,7 +104,7 @@ async def test_a_connection_cut_around_the_commit_of_many_small_files_loses_and_
     assert [row["id"] for row in ids] == list(range(len(jobs) * ROWS_EACH))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(rounds(3)))
 async def test_connections_cut_after_any_number_of_bytes_lose_and_double_no_row(
     database: Database, tmp_path: Path, proxy: CuttingProxy, seed: int
 ) -> None:

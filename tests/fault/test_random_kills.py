@@ -1,4 +1,4 @@
-"""Goal: kill an import ten times at any moment, and find what an undisturbed import leaves, record for record."""
+"""Goal: kill an import often, at any moment, and find what an undisturbed one leaves, record for record."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fault.relay import Relay, relay
+from tests.fault.rounds import rounds
 from tests.support.files import write_readings
 from tests.support.imports import (
     assert_as_expected,
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from tests.support.database import Database
 
-KILLS = 10
-RECORDS = 4_000
+KILLS = rounds(10)
+RECORDS = 400 * KILLS
 BATCH_SIZE = 20
 # A batch takes some milliseconds, so this reaches any moment of it.
 MOMENT_SECONDS_MAX = 0.02
@@ -46,7 +47,7 @@ async def kill_at_random(daemons: Relay, job_id: UUID, dice: random.Random) -> N
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.jsonl"])
-async def test_ten_kills_at_random_moments_leave_what_an_undisturbed_import_leaves(
+async def test_many_kills_at_random_moments_leave_what_an_undisturbed_import_leaves(
     database: Database, tmp_path: Path, name: str
 ) -> None:
     seed = random.SystemRandom().randrange(1_000_000)

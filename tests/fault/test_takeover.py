@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.fault.relay import relay
+from tests.fault.rounds import rounds
 from tests.support.daemons import until
 from tests.support.files import write_plain
 from tests.support.imports import create_plain, submit_import, wait_for_rows
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from tests.support.database import Database
 
-KILLS = 5
+KILLS = rounds(3)
+# More than are imported between one kill and the next.
+RECORDS_PER_KILL = 40_000
 DEFAULTS = {"heartbeat_seconds": 1, "lease_seconds": 10, "poll_seconds": 10}
 SERVER_AGE = "select extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"
 # The rows that whoever holds the job now found when it claimed it are not its own.
@@ -42,7 +45,7 @@ async def commits_again(database: Database, job_id: UUID, dead_pid: int) -> None
 async def test_a_killed_daemons_import_commits_again_elsewhere_within_3_s(
     database: Database, tmp_path: Path
 ) -> None:
-    path = write_plain(tmp_path / "plain.csv", 200_000)
+    path = write_plain(tmp_path / "plain.csv", RECORDS_PER_KILL * KILLS)
     target = await create_plain(database)
     # On a server that came up just now, daemons that do not listen yet are no dead ones: only their lease decides.
     await until(lambda: database.fetchval(SERVER_AGE), lambda age: age > DEFAULTS["lease_seconds"] + 1)
