@@ -46,6 +46,7 @@ from jobd.services.reporter import Reporter
 from jobd.services.rescuer import Rescuer
 from jobd.services.sampler import Sampler
 from jobd.services.startup import Startup
+from jobd.services.tuning import Trimmer
 from jobd.services.worker import Worker
 from jobd.systemd import ServiceManager
 
@@ -121,6 +122,7 @@ class Daemon:
         self._sampler = Sampler(parts, lanes)
         self._lag = Lag(parts)
         self._reloader = Reloader(parts, lanes, finisher)
+        self._trimmer = Trimmer()
         self.health = HealthServer(metrics, self.pulse, self.readiness)
         metrics.before_scrape.append(self._show)
         self._stop_requested = Wakeup()
@@ -261,6 +263,7 @@ class Daemon:
         self._start(outer, "pruner", self._pruner.step, self._pruner.wakeup)
         self._start(outer, "sampler", self._sampler.step, self._sampler.wakeup)
         self._start(outer, "lag", self._lag.step, self._lag.wakeup)
+        self._start(outer, "trimmer", self._trimmer.step, self._trimmer.wakeup)
         if self.settings.notify:
             self._start(outer, "listener", self._listener.step, self._listener.wakeup)
             self.worker.on_renamed = self._listener.reconnect
