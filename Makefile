@@ -8,7 +8,7 @@ DEMO   := $(VENV)/demo-data
 PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ops test-versions fuzz fault lint format types imports tests
+.PHONY: help demo test test-ops test-versions fuzz fault soak lint format types imports tests
 .PHONY: bench bench-quick bench-peers lock schema
 .PHONY: clean
 
@@ -57,6 +57,9 @@ test-ops: $(STAMP) ## the units under a systemd of their own (root, some minutes
 fault: $(STAMP) ## every fault FAULT_ROUNDS times (20), then a drill of 2 minutes (half an hour)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/python -m pytest -q --timeout 1800 tests/fault
 	$(BIN)/jobd drill --dev --seconds 120
+
+soak: $(STAMP) ## what grows? Thousands of jobs under faults for 10 minutes or SOAK_SECONDS, proved and pruned as they end
+	$(BIN)/python -m tests.soak --seconds $${SOAK_SECONDS:-600}
 
 bench: $(STAMP) ## speed, side by side with psql: prints ratios, writes bench.json (some minutes)
 	$(BIN)/python -m tests.bench
