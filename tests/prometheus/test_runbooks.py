@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from jobd.cli.app import app
 from tests.prometheus.case import ROOT, alerts
-from tests.sql.roles import make_role, submit
+from tests.sql.roles import make_role, make_submitter, submit
 from tests.support.worker import SimulatedWorker
 
 if TYPE_CHECKING:
@@ -121,6 +121,26 @@ async def test_what_the_runbook_stops_goes_on_afterwards_and_nothing_else_does(d
 
 class Undone(Exception):
     """What was tried is rolled back."""
+
+
+async def test_after_a_restore_into_another_cluster_jobs_belong_to_their_submitter_again(
+    database: Database,
+) -> None:
+    clerk = await make_submitter(database)
+    job = await clerk.submit()
+    # As restored: every row carries the oid that the role had elsewhere.
+    await database.execute("set session_replication_role = replica; update jobd.submitter set role_oid = 1")
+    for relation in ("job", "job_event"):
+        await database.execute(f"update jobd.{relation} set submitted_role_oid = 1")
+    repairs = [block for _, block in BLOCK.findall(PAGES["restore-from-backup"].read_text()) if "format(" in block]
+    assert len(repairs) == 2
+    for block in repairs:
+        for (statement,) in await database.fetch(block):
+            await database.execute(statement)
+    await database.execute("reset session_replication_role; delete from jobd.submitter")
+    await database.fetchval("select jobd.grant_submitter($1)", clerk.role)
+    assert [row["id"] for row in await clerk.connection.fetch("select id from jobd.job")] == [job]
+    assert await clerk.connection.fetchval("select count(*) from jobd.job_event where job_id = $1", job) == 1
 
 
 def _filled(text: str, job_id: object, pid: int) -> str:
