@@ -148,3 +148,34 @@ async def test_a_job_that_the_installation_failed_is_told_with_its_code(
         assert found["error_code"] == "handler_error"
         await wait_for_status(database, job, "failed")
         await alarm.is_silent("JobdJobsFailed")
+
+
+async def test_jobs_that_wait_for_a_slot_are_told_until_there_is_one(
+    alarm: Alarm, start: Start, database: Database
+) -> None:
+    with start(concurrency=1):
+        long, waiting = [await submit(database, "sleep", metadata={"seconds": 600}) for _ in range(2)]
+        await database.execute("select jobd.set_queue_objective('default', 1)")
+        await alarm.fires("JobdSlotsSaturated")
+        await alarm.fires("JobdQueueFallingBehind")
+        assert await alarm.firing("JobdQueueStalled") == []
+        pause = next(each for each in statements("JobdSlotsSaturated") if "jobd.pause" in each)
+        await database.execute(pause.replace("JOB_ID", str(long)))
+        await wait_for_status(database, waiting, "running")
+        await alarm.is_silent("JobdSlotsSaturated")
+
+
+async def test_a_full_disk_pages_until_there_is_room(alarm: Alarm, start: Start, database: Database) -> None:
+    await database.execute("""
+        create table public.written (job_id uuid, number integer);
+        create function public.no_room() returns trigger language plpgsql as
+        $$ begin raise disk_full using message = 'No space left on device'; end $$;
+        create trigger no_room before insert on public.written for each row execute function public.no_room();
+    """)
+    with start():
+        job = await submit(database, "write_rows", metadata={"rows": 3})
+        fired = await alarm.fires("JobdDiskFull")
+        assert fired["labels"]["severity"] == "page"
+        await database.execute("drop trigger no_room on public.written")
+        await wait_for_status(database, job, "completed", within=60)
+        await alarm.is_silent("JobdDiskFull")
