@@ -23,7 +23,7 @@ CONCURRENCY = 4
 CLAIMS = 5
 YOUNG_SECONDS = 15
 MEGABYTE = 1e6
-# What is kept for as long as its rows are in their tables: how often they were imported says how long it is.
+# Outlives pruning: a row for each content that was imported.
 KEPT = ("import_ledger",)
 
 STEADY = "memory, never killed"
