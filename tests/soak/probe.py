@@ -49,10 +49,12 @@ FIGURES = (
     Figure(OLD, "MB"),
     Figure(FILES, "", ratio=1.0, noise=8),
     Figure(THREADS, "", ratio=1.0, noise=4),
-    Figure(CONNECTIONS, "", most=CONCURRENCY + OWN_CONNECTIONS),
+    # One more for a moment, through which a backend is ended that does not obey.
+    Figure(CONNECTIONS, "", most=CONCURRENCY + OWN_CONNECTIONS + 1),
     Figure(BACKENDS, "", ratio=1.0, noise=8),
     Figure(BUSY, "%"),
-    Figure(DEAD, "", ratio=1.5, noise=2_000),
+    # Autovacuum comes round once a minute, and so much may have come together by then.
+    Figure(DEAD, "", ratio=1.5, noise=15_000),
     Figure(LIVE, ""),
     Figure(TABLES, "MB", ratio=1.5, noise=8),
     Figure(INDEXES, "MB", ratio=1.5, noise=8),
