@@ -130,6 +130,7 @@ class Proxy:
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
         self._links: set[Link] = set()
+        self._resets = 0
         # Keeps the port while nobody listens there: two sockets may have it, as one of them never listens.
         self._keeper = _bound(0)
         self.port: int = self._keeper.getsockname()[1]
@@ -174,7 +175,8 @@ class Proxy:
             asyncio.get_running_loop().add_reader(self._listener, self._welcome, self._listener)
 
     def reset(self) -> None:
-        """Cut all connections there are; new ones can be made."""
+        """Cut all connections there are, those that are only being made included; new ones can be made."""
+        self._resets += 1
         for link in list(self._links):
             link.reset()
 
@@ -211,6 +213,7 @@ class Proxy:
             task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, daemon: socket.socket) -> None:
+        resets = self._resets
         with daemon:
             _prepare(daemon)
             try:
@@ -219,6 +222,9 @@ class Proxy:
                 _reset(daemon)
                 return
             with server:
+                if resets != self._resets:
+                    _reset(daemon, server)
+                    return
                 link = Link(self, daemon, server)
                 self._links.add(link)
                 try:

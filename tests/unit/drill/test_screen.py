@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 from rich.live import Live
 
@@ -71,7 +72,8 @@ def test_a_sum_that_leaves_a_record_out_does_not_add_up() -> None:
     assert not Sum("CSV", 1, 1, 10, 5, 2, 1, 1, 0).adds_up
 
 
-def test_a_terminal_shows_how_far_all_is_below_what_happens() -> None:
+def test_a_terminal_shows_how_far_all_is_below_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")  # nothing moves on a dumb one
     out = StringIO()
     with Live(console=Console(file=out, force_terminal=True, width=120), auto_refresh=False) as live:
         shown = Moving(live)
