@@ -13,7 +13,7 @@ from asyncpg import PostgresError
 
 from jobd import log
 from jobd.db.queries import query
-from jobd.db.transient import Advice, advice, error_class, is_disk_full, sqlstate_of, why_away
+from jobd.db.transient import Advice, ErrorClass, advice, error_class, is_disk_full, sqlstate_of, why_away
 from jobd.errors import DatabaseUnavailable, HostNotReady, JobCancelled, JobFailed, LeaseLost, Stopped
 from jobd.model.status import StopReason
 from jobd.runner import points
@@ -135,6 +135,7 @@ class BatchRunner:
                 return await work()
             except Exception as error:  # noqa: BLE001  what must not be tried again is raised from there
                 is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
+                self._metrics.jobs.batches_again.labels(error_class(error) or ErrorClass.OTHER).inc()
                 reason = why_away(error)
                 if reason != self._held.waits_for:
                     _log.warning("tried again", reason=reason, error=error, is_connection_lost=is_lost)
@@ -155,10 +156,7 @@ class BatchRunner:
 
     async def _after_error(self, error: Exception, tried_seconds: float) -> bool:
         """Tidy up and tell whether the connection was lost; raise what must not be tried again."""
-        known = error_class(error)
-        self._metrics.database.count_error(known)
-        if known is not None:
-            self._metrics.jobs.batches_again.labels(known).inc()
+        self._metrics.database.count_error(error_class(error))
         if is_disk_full(error):
             await self._session.roll_back()
             raise _no_room(error) from error
