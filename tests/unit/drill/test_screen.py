@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import TYPE_CHECKING
 
-import pytest
 from rich.console import Console
 from rich.live import Live
 
@@ -12,6 +12,9 @@ from jobd.cli.drill_screen import Moving, proof
 from jobd.drill.drill import Pace
 from jobd.drill.fault import Recovery
 from jobd.drill.report import Check, Report, Sum
+
+if TYPE_CHECKING:
+    import pytest
 
 CHECKS = (
     Check("tokens only rise", "12 changes, 30 beliefs", ()),
