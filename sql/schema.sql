@@ -1060,22 +1060,21 @@ begin
         raise invalid_parameter_value using message = format('unknown outcome: %s', coalesce(v_unknown, 'null'));
     end if;
 
-    -- Under the lock, what each is to become. Joined with the arrays alone: together with id = any (...) it is planned
-    -- as a comparison of every job with every other, 30 ms for 400 of them.
+    -- Under the lock, what each is to become. Joined with these arrays alone: together with id = any (...), or with
+    -- one array more, it is planned as a comparison of every job with every other, 30 to 70 ms for 400 of them.
     select array_agg(l.id), array_agg(l.status), array_agg(l.position), max(l.worker_id::text)::uuid
     into v_ids, v_statuses, v_positions, v_worker_id
     from (
-        select j.id, j.worker_id, e.position,
+        select j.id, j.worker_id, e.position, j.processed_rows,
             jobd.ending(e.outcome, j.cancel_requested, j.pause_requested, j.retry_count, j.max_retries) as status
         from jobd.job j
-        join unnest(p_job_ids, p_lease_tokens, p_outcomes, p_processed_rows) with ordinality
-            as e (job_id, lease_token, outcome, processed_rows, position)
-            on e.job_id = j.id and e.lease_token = j.lease_token
+        join unnest(p_job_ids, p_lease_tokens, p_outcomes) with ordinality
+            as e (job_id, lease_token, outcome, position) on e.job_id = j.id and e.lease_token = j.lease_token
         where j.claimed_at is not null  -- the attempt was not ended before
-            and (e.processed_rows is null or e.processed_rows = j.processed_rows)
         order by j.id
         for no key update of j skip locked
-    ) l;
+    ) l
+    where l.processed_rows = coalesce(p_processed_rows[l.position], l.processed_rows);
     v_name := (select w.name from jobd.worker w where w.id = v_worker_id);
 
     return query

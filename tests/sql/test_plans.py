@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from jobd.db.embedded import EmbeddedServer
+    from tests.support.database import Database
 
 pytestmark = pytest.mark.slow
 
@@ -260,3 +261,31 @@ async def test_an_ending_is_planned_by_the_primary_key_and_not_through_the_index
     await finish(connection, [job["id"] for job in jobs])
     assert plans.whole_table_scans() == []
     assert not [text for text in plans.texts if "using job_running " in text or "on job_running " in text]
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+async def test_ending_many_jobs_compares_none_with_all_others_where_statistics_know_none_that_runs(
+    database: Database, mode: str
+) -> None:
+    worker_id, plans, connection = uuid4(), Plans(), await database.connect()
+    await connection.execute(
+        "insert into jobd.job (job_type, handler) select 'processing', 'h' from generate_series(1, 20000)"
+    )
+    await connection.execute("vacuum analyze jobd.job")
+    await connection.execute(
+        "select jobd.register_worker($1, 'w', 'h', 1, '0.1', array['default'], 400, 600)", worker_id
+    )
+    jobs = await connection.fetch("select * from jobd.claim($1, array['default'], 400)", worker_id)
+    await plans.listen(connection)
+    await connection.execute(f"set plan_cache_mode = {mode}; set auto_explain.log_analyze = on")
+    ended = await connection.fetch(
+        "select * from jobd.finish($1, $2, $3, p_processed_rows => $4)",
+        [job["id"] for job in jobs],
+        [job["lease_token"] for job in jobs],
+        ["completed"] * len(jobs),
+        [0] * len(jobs),
+    )
+    assert len(ended) == 400
+    assert len(plans.texts) > 2
+    removed = [int(rows) for text in plans.texts for rows in re.findall(r"Removed by Join Filter: (\d+)", text)]
+    assert sum(removed) < 10 * len(jobs)
