@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Lines logged so far by this process, by level.
 counts: Counter[str] = Counter()
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_level = logging.INFO
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 # What says who and when; the rest of an event says what.
 _FRAME_FIELDS = ("event", "level", "timestamp")
@@ -46,6 +47,8 @@ def configure(level: str = "info", format_name: str = "json", journal_stream: st
 
     Where standard error is the journal, as ``journal_stream`` says, events are written as its native fields.
     """
+    global _level  # noqa: PLW0603  there is one log in a process
+    _level = LEVELS[level]
     chain: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -71,6 +74,11 @@ def configure(level: str = "info", format_name: str = "json", journal_stream: st
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def is_debugging() -> bool:
+    """Whether debug events are written: to make one that is not costs more than some of what it would tell."""
+    return _level == logging.DEBUG
 
 
 def guard_process() -> None:

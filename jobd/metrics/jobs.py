@@ -19,7 +19,7 @@ from jobd.metrics.labels import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from prometheus_client import Counter, Histogram
+    from prometheus_client import Counter, Gauge, Histogram
 
     from jobd.metrics.families import Families
     from jobd.metrics.labels import QueueLabels
@@ -73,6 +73,8 @@ class JobMetrics:
         # Looking a child up by its labels costs more than counting: those of every job are remembered.
         self._claimed: dict[str, tuple[Counter, Histogram]] = {}
         self._attempted: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._succeeded: dict[tuple[str, str], Gauge] = {}
+        self._judged: dict[tuple[str, str], Counter] = {}
         self._wanted: dict[str, float] = {}
         self._shown: set[str] = set()
 
@@ -121,16 +123,16 @@ class JobMetrics:
 
     def count_ending(self, queue: str, job_type: str, outcome: str, code: str | None, wait_seconds: float) -> None:
         """Count a job that has ended for good, against its queue's objective."""
-        label = self._labels.of(queue)
         if outcome == "completed":
-            self.last_success.labels(label, job_type).set(time.time())
+            (self._succeeded.get((queue, job_type)) or self._child_of_successes(queue, job_type)).set(time.time())
         elif outcome in {"failed", "timeout"}:
             self.failures.labels(code if code in FAILURES else OTHER).inc()
         else:
             return
         is_bad = wait_seconds > self._wanted.get(queue, WAIT_OBJECTIVE_SECONDS)
         is_bad = is_bad or (outcome == "failed" and code in _BAD_CODES)
-        self.objectives.labels(label, "bad" if is_bad else "good").inc()
+        verdict = "bad" if is_bad else "good"
+        (self._judged.get((queue, verdict)) or self._child_of_objectives(queue, verdict)).inc()
 
     def show_running(self, ages: Mapping[str, tuple[int, float, float]]) -> None:
         """Of each queue: how many jobs run, and the longest times that one has run, and not moved."""
@@ -147,6 +149,20 @@ class JobMetrics:
         if label != OTHER:  # what is remembered is bounded like the labels
             self._claimed[queue] = children
         return children
+
+    def _child_of_successes(self, queue: str, job_type: str) -> Gauge:
+        label = self._labels.of(queue)
+        child = self.last_success.labels(label, job_type)
+        if label != OTHER:
+            self._succeeded[queue, job_type] = child
+        return child
+
+    def _child_of_objectives(self, queue: str, verdict: str) -> Counter:
+        label = self._labels.of(queue)
+        child = self.objectives.labels(label, verdict)
+        if label != OTHER:
+            self._judged[queue, verdict] = child
+        return child
 
     def _children_of_attempts(self, queue: str, job_type: str, outcome: str) -> tuple[Counter, Histogram]:
         label = self._labels.of(queue)

@@ -150,7 +150,9 @@ class Finisher:
         job = held.job
         seconds = time.monotonic() - (held.started_at or held.claimed_at)
         counted = self._metrics.jobs
-        counted.count_attempt(job.queue, job.job_type, label, seconds, {"job_id": str(job.id)})
+        # A quick one is nothing to look at, and to name it would cost as much as to count it.
+        exemplar = None if seconds < QUIET_SECONDS_MAX else {"job_id": str(job.id)}
+        counted.count_attempt(job.queue, job.job_type, label, seconds, exemplar)
         counted.count_ending(job.queue, job.job_type, label, ended.error_code, held.waited_seconds)
         is_quiet = label == "completed" and seconds < QUIET_SECONDS_MAX and job.job_type is JobType.PROCESSING
         if is_quiet and not self.is_verbose:

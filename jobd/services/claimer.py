@@ -108,7 +108,8 @@ class Claimer:
         self._metrics.jobs.count_claim(job.queue, waited_seconds)
         must_wait = held.is_suspect and self._running.has_suspect()
         self._running.add(held)
-        _log.debug("job claimed", job_id=job.id, lease_token=job.lease_token, worker_id=self._worker.id)
+        if log.is_debugging():
+            _log.debug("job claimed", job_id=job.id, lease_token=job.lease_token, worker_id=self._worker.id)
         if must_wait:
             self._lanes.keep_apart(held)
             return
