@@ -44,6 +44,8 @@ DAEMONS = (
     Case("JobdNotReady", "draining", {f"jobd_ready{{{A}}}": "0x30", f"jobd_draining{{{A}}}": "1x30"}),
     Case("JobdDrainTooLong", "it does not end", {f"jobd_draining{{{A}}}": "1x30"}, IS_A),
     Case("JobdDrainTooLong", "it ends", {f"jobd_draining{{{A}}}": "0x15 1x2 0x20"}),
+    Case("JobdReloadFailed", "refused", {f"jobd_reload_successful{{{A}}}": "1x5 0x30"}, IS_A),
+    Case("JobdReloadFailed", "mended by the next", {f"jobd_reload_successful{{{A}}}": "1x5 0 1x30"}),
     Case("JobdEventLoopLag", "a second late", lags("1"), IS_A),
     Case("JobdEventLoopLag", "in time", lags("0.1")),
     Case("JobdListenerDeaf", "nothing comes back", {f"jobd_listener_up{{{A}}}": "0x30"}, IS_A),
