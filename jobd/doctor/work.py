@@ -18,7 +18,7 @@ async def workers(patient: Patient) -> list[Finding]:
     """At least one daemon, and all of one release."""
     rows = await patient.rows("doctor_workers")
     if not rows:
-        return [warning("workers", "no daemon is alive", "start one: systemctl start jobd, or jobd run")]
+        return [warning("workers", "no daemon is alive", "start one: systemctl start jobd@NAME, or jobd run")]
     own = version("jobd")
     releases = sorted({row["version"] for row in rows})
     if releases != [own]:
