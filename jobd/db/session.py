@@ -51,6 +51,11 @@ class Session:
         """Whether each transaction may run on another backend."""
         return self._sessions.is_pooled
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection was given up, or is closed: what is raised by whoever used it means just that."""
+        return self._predecessor is not None if self._lent is None else self._lent.connection.is_closed()
+
     def follow(self, other: Session) -> None:
         """Take the connection of an earlier job's session over as it is, should it be of the same login."""
         self._inherited, other._lent = other._lent, None

@@ -14,7 +14,15 @@ from asyncpg import PostgresError
 from jobd import log
 from jobd.db.queries import query
 from jobd.db.transient import Advice, ErrorClass, advice, error_class, is_disk_full, sqlstate_of, why_away
-from jobd.errors import DatabaseUnavailable, HostNotReady, JobCancelled, JobFailed, LeaseLost, Stopped
+from jobd.errors import (
+    DatabaseUnavailable,
+    HostNotReady,
+    JobCancelled,
+    JobdError,
+    JobFailed,
+    LeaseLost,
+    Stopped,
+)
 from jobd.model.status import StopReason
 from jobd.runner import points
 from jobd.runner.commit_arguments import commit_arguments
@@ -160,7 +168,10 @@ class BatchRunner:
         if is_disk_full(error):
             await self._session.roll_back()
             raise _no_room(error) from error
-        what = Advice.RECONNECT if isinstance(error, DatabaseUnavailable) else advice(error)
+        is_away = isinstance(error, DatabaseUnavailable)
+        # On a connection that another task gave up the driver may stumble in the middle of a statement.
+        is_stumble = error_class(error) is None and not isinstance(error, JobdError) and self._session.is_lost
+        what = Advice.RECONNECT if is_away or is_stumble else advice(error)
         if what is Advice.RECONNECT:
             self._session.give_up()
             if tried_seconds > UNREACHABLE_SECONDS_MAX:
