@@ -82,12 +82,14 @@ class Daemon:
         self._reporter = Reporter(service_manager or ServiceManager(None), self.pulse, self._describe)
         connector = Connector(settings, metrics)
         pool = Pool(connector.open, POOL_SIZE, on_waited=metrics.database.acquire.observe)
+        sessions = Sessions(connector, settings.concurrency, make_room=pool.shrink)
+        pool.has_room = sessions.have_room_for
         self._parts = parts = Parts(
             settings=settings,
             metrics=metrics,
             connector=connector,
             pool=pool,
-            sessions=Sessions(connector, settings.concurrency),
+            sessions=sessions,
             queue=Queue(pool, metrics, settings.command_timeout_seconds),
             running=RunningSet(),
         )

@@ -7,6 +7,7 @@ discarded to the last setting before a job of another kind gets them (see jobd.r
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     FindLogin = Callable[[], Awaitable[Login | None]]
 
 
+# To connect takes some milliseconds: sessions that follow each other closely are not closed in between.
+IDLE_SECONDS_MIN = 1.0
+
+
 class Lent(NamedTuple):
-    """A connection in use; ``generation`` tells whether it may be used again."""
+    """A connection; ``generation`` tells whether it may be used again."""
 
     login: str | None
     connection: Connection
     generation: int
+    idle_since: float = 0.0
 
 
 class Session:
@@ -140,12 +146,19 @@ class Session:
 class Sessions:
     """Keeps idle connections per login, so that a thousand small jobs do not connect a thousand times.
 
-    Idle ones make room for new ones: both together are at most ``size``, or all in use.
+    Idle ones make room for new ones: both together are at most ``size``, or all in use. The pool may use what is
+    left of it, and one more; ``make_room`` has it shrink to so many.
     """
 
-    def __init__(self, connector: Connector, size: int) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        size: int,
+        make_room: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
         self._connector = connector
         self._size = size
+        self._make_room = make_room
         self._idle: deque[Lent] = deque()
         self._generation = 0
         self.used_count = 0
@@ -165,6 +178,22 @@ class Sessions:
         """Open connections that no job uses."""
         return len(self._idle)
 
+    @property
+    def count(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._idle) + self.used_count
+
+    def have_room_for(self, others: int) -> bool:
+        """Whether the pool may have so many; what no job used for a while makes room."""
+        now = time.monotonic()
+        while (
+            self.count + others > self._size + 1
+            and self._idle
+            and now - self._idle[0].idle_since > IDLE_SECONDS_MIN
+        ):
+            self._idle.popleft().connection.terminate()
+        return self.count + others <= self._size + 1
+
     def session(self, find_login: FindLogin) -> Session:
         """A session for one job, of the login that is found at its first use; None is jobd's own."""
         return Session(find_login, self)
@@ -182,6 +211,8 @@ class Sessions:
         self._drop_surplus()
         generation = self._generation
         try:
+            if self._make_room is not None:
+                await self._make_room(self._size + 1 - self.count)
             connection = await self._connector.open(login, statement_cache_size=0)
         except BaseException:
             self.used_count -= 1
@@ -199,7 +230,7 @@ class Sessions:
         finally:
             self.used_count -= 1
         if is_fit:
-            self._idle.append(lent)
+            self._idle.append(lent._replace(idle_since=time.monotonic()))
             self._drop_surplus()
         else:
             lent.connection.terminate()
