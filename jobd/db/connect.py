@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -13,7 +14,7 @@ from jobd.db.grants import login_password
 from jobd.db.hosts import Hosts
 from jobd.db.queries import query
 from jobd.db.transient import error_class
-from jobd.errors import ConfigurationError
+from jobd.errors import ConfigurationError, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,6 +27,9 @@ KEEPALIVE_IDLE_SECONDS = 10
 KEEPALIVE_INTERVAL_SECONDS = 5
 KEEPALIVE_PROBES = 3
 USER_TIMEOUT_MILLISECONDS = 30_000
+
+# Parameters of the URL that name a file.
+_FILES = {"sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile"}
 
 _log = log.get("connect")
 
@@ -115,6 +119,8 @@ class Connector:
             raise ConfigurationError("JOBD_DATABASE_URL is not a valid connection URL") from None
         except Exception as error:
             self._metrics.database.count_error(error_class(error))
+            if isinstance(error, OSError):
+                _require_files(url)
             raise
         self._metrics.database.opened.inc()
         _keep_alive(connection)
@@ -140,6 +146,13 @@ def _without_login(url: str) -> str:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"user", "password"}]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query)))
+
+
+def _require_files(url: str) -> None:
+    """Say which of the files that the URL names cannot be read; that may pass, when it is being replaced."""
+    for name, path in parse_qsl(urlsplit(url).query):
+        if name in _FILES and not os.access(path, os.R_OK):
+            raise DatabaseUnavailable(f"JOBD_DATABASE_URL names a file that cannot be read here: {name}={path}")
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:

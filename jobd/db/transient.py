@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from enum import Enum, StrEnum
 
 import asyncpg
@@ -57,7 +58,7 @@ _BY_CLASS = {
     "JB": ErrorClass.FENCE,
 }
 
-
+_REFUSED_LOGINS = {"28P01", "28000"}
 _WHY_AWAY = {
     ErrorClass.READ_ONLY: "the database is read-only",
     ErrorClass.TOO_MANY_CONNECTIONS: "the database takes no more connections",
@@ -91,6 +92,12 @@ def error_class(error: BaseException) -> ErrorClass | None:
 def why_away(error: BaseException) -> str:
     """In words for the operator: why the database cannot be worked with just now."""
     cause = error.__cause__ if isinstance(error, DatabaseUnavailable) and error.__cause__ is not None else error
+    if isinstance(cause, DatabaseUnavailable):
+        return str(cause)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {cause.verify_message}"
+    if sqlstate_of(cause) in _REFUSED_LOGINS:
+        return "the database refuses the login: its password, or what pg_hba.conf says of it"
     known = error_class(cause)
     return "the database is away" if known is None else _WHY_AWAY.get(known, "the database is away")
 

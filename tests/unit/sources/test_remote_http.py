@@ -8,7 +8,6 @@ import socket
 import ssl
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +23,7 @@ from jobd.sources.places.http_link import Link
 from jobd.sources.places.patience import Deadline, TryAgain
 from jobd.sources.places.remote import RemoteFile, list_remote, open_remote
 from jobd.sources.places.uri import parse_uri
+from tests.support.certificates import Authority
 from tests.support.http_server import LAST_MODIFIED, Fault, FileServer, running
 from tests.support.remote import HASTY, IMPATIENT
 
@@ -533,56 +533,30 @@ def test_entries_for_private_hosts_are_judged_when_they_are_set() -> None:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, with its key."""
-    from cryptography import x509  # noqa: PLC0415  only here
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
-def secure_server(authority: Path) -> Iterator[FileServer]:
+def secure_server(authority: Authority, tmp_path: Path) -> Iterator[FileServer]:
+    issued = authority.issue()
+    both = tmp_path / "both.pem"
+    both.write_bytes(issued.key + issued.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority)
+    context.load_cert_chain(both)
     with running(context) as server:
         server.files["/a.csv"] = CSV
         yield server
 
 
 def test_https_needs_a_certificate_that_is_trusted(
-    secure_server: FileServer, authority: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    secure_server: FileServer, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     origin = f"https://127.0.0.1:{secure_server.port}"
     access = RemoteAccess(allowed=(origin,), private_allowed=("127.0.0.1",))
     with pytest.raises(SourceError, match=r"not trusted.*SSL_CERT_FILE"):
         open_remote(f"{origin}/a.csv", access, None, patience=IMPATIENT)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     file = open_remote(f"{origin}/a.csv", access, None, patience=IMPATIENT)
     assert isinstance(file, RemoteFile)
     assert file.read(0, 100) == CSV
