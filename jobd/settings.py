@@ -142,6 +142,13 @@ class Settings(BaseModel):
     )
     sample_seconds: Seconds = Field(15, description="How often the queues' gauges are read from the database.")
 
+    prune_after_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Delete jobs that ended so many days ago, failed ones not; unset: `jobd prune` does.",
+    )
+
     # --- to be seen
     metrics_listen: Address | None = Field(
         "127.0.0.1:9464", description="host:port of metrics and health; port 0 picks one and logs it; off = none."

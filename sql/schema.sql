@@ -2181,6 +2181,28 @@ $_$;
 
 COMMENT ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) IS 'Deletes jobs that ended longer ago than older_than, oldest first, at most 10,000 a call; failed ones only if asked.';
 
+CREATE FUNCTION jobd.prune_ledger(older_than interval) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+declare
+    v_deleted bigint;
+begin
+    if older_than is null or older_than < interval '0' then
+        raise invalid_parameter_value using
+            message = 'older_than must be an age, as in interval ''2 years''';
+    end if;
+
+    delete from jobd.import_ledger l
+    where l.id in (select oldest.id from jobd.import_ledger oldest order by oldest.id limit 10000)
+      and l.created_at < clock_timestamp() - older_than;
+    get diagnostics v_deleted = row_count;
+    return v_deleted;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.prune_ledger(older_than interval) IS 'Forgets which content was imported longer ago than older_than, oldest first, at most 10,000 entries a call.';
+
 CREATE FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -4788,6 +4810,10 @@ GRANT ALL ON FUNCTION jobd.pause_queue(queue text, resume_at timestamp with time
 REVOKE ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.prune(older_than interval, keep_failed boolean) TO jobd_admin;
+
+REVOKE ALL ON FUNCTION jobd.prune_ledger(older_than interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.prune_ledger(older_than interval) TO jobd_worker;
+GRANT ALL ON FUNCTION jobd.prune_ledger(older_than interval) TO jobd_admin;
 
 REVOKE ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_worker;

@@ -144,6 +144,9 @@ select job_id, former_worker_id, status, reason, queue from jobd.rescue($1::uuid
 -- name: daemon_open_gates
 select jobd.open_gates($1::int);
 
+-- name: daemon_prune
+select jobd.prune(make_interval(days => $1::int));
+
 -- name: daemon_sample_queues
 select queue, status, jobs, oldest_due_age_seconds, is_paused, overdue, wait_objective_seconds
 from jobd.sample_queues();

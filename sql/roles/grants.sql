@@ -66,7 +66,7 @@ grant execute on function
 to jobd_submitter, jobd_worker, jobd_admin;
 
 -- A queue is shared by its submitters: who stops it stops them all.
-grant execute on function jobd.pause_queue, jobd.resume_queue, jobd.set_queue_objective, jobd.prune
+grant execute on function jobd.pause_queue, jobd.resume_queue, jobd.set_queue_objective, jobd.prune, jobd.prune_ledger
 to jobd_worker, jobd_admin;
 -- Takes a job from a worker that lives.
 grant execute on function jobd.release to jobd_admin;

@@ -99,6 +99,23 @@ async def test_prune_takes_along_what_was_written_about_a_job_and_leaves_no_orph
     assert await database.fetchval("select count(*) from jobd.import_ledger where job_id = $1", gone) == 1
 
 
+async def test_prune_ledger_forgets_the_oldest_content_first_and_keeps_what_is_younger(database: Database) -> None:
+    await database.execute(
+        "insert into jobd.import_ledger"
+        " (submitted_role, submitted_role_oid, target, settings, file_hash, job_id, processed_rows, created_at)"
+        " select 'postgres', 10, 't', '{}', n, gen_random_uuid(), 1,"
+        " now() - interval '100 days' + n * interval '1 minute' from generate_series(1, 10_500) n"
+    )
+    left = "select min(file_hash::int), count(*) from jobd.import_ledger"
+    assert await database.fetchval("select jobd.prune_ledger(interval '99 days')") == 1440
+    assert tuple(await database.fetchrow(left) or ()) == (1441, 10_500 - 1440)
+    assert await database.fetchval("select jobd.prune_ledger(interval '0')") == 10_500 - 1440
+    assert await database.fetchval("select jobd.prune_ledger(interval '0')") == 0
+    for wrong in ("null", "interval '-1 day'"):
+        with pytest.raises(asyncpg.InvalidParameterValueError, match="must be an age"):
+            await database.execute(f"select jobd.prune_ledger({wrong})")
+
+
 async def test_prune_leaves_a_blob_that_another_submitter_owns_or_a_waiting_job_reads(database: Database) -> None:
     mine, theirs = await make_submitter(database), await make_submitter(database)
     blobs = [

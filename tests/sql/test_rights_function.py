@@ -27,7 +27,7 @@ PARTS = {
     "revert_target", "revert_statements", "explain_stopped", "explain_pending", "explain_workers",
     "explain_running", "is_undone", "reject_null",
 }  # fmt: skip
-QUEUES = {"pause_queue", "resume_queue", "set_queue_objective", "prune"}
+QUEUES = {"pause_queue", "resume_queue", "set_queue_objective", "prune", "prune_ledger"}
 GRANTING = {"login_name", "submitter_statements"}
 BATCH = {"commit_batch", "commit_bundle", "record_changes", "terminate_backends"}
 DAEMON = {
