@@ -197,6 +197,11 @@ class Daemon:
         """Read the settings again; what is wrong with them is said, and they stay as they were."""
         with self._reporter.reloading():
             self._reloader.reload(reread)
+        # Secrets that stand in files may be new ones; what the pools keep is thrown away by the reloader.
+        if self._reloader.complaint is None:
+            self._heartbeat.renew_connection()
+            if self.settings.notify:
+                self._listener.reconnect()
 
     def _describe(self) -> str:
         """What goes on, in one line for people."""

@@ -27,6 +27,11 @@ HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  name
 # From this release on systemd knows the settings of 10-systemd-254.conf; older ones pass over them with a warning.
 RELOADING_SINCE = 254
 
+_READABLE = (
+    "  chgrp jobd /etc/jobd/credentials /etc/jobd/credentials/database-url",
+    "  chmod 0750 /etc/jobd/credentials && chmod 0640 /etc/jobd/credentials/database-url",
+)
+
 
 @dataclass(frozen=True)
 class File:
@@ -51,6 +56,10 @@ def install(
     submitter_secret: Annotated[
         bool, typer.Option("--submitter-secret", help="Submitters' logins have passwords: pass it their secret.")
     ] = False,
+    *,
+    rotating: Annotated[
+        bool, typer.Option("--rotating", help="The database's password is to be changed without a restart.")
+    ] = False,
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="DIR", help="Write them below this directory (/ for this host itself)."),
@@ -64,7 +73,8 @@ def install(
         raise Misused("say for what: jobd install --systemd")
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", instance):
         raise Misused("--instance: letters, digits, and _ . - only")
-    files = files_of_systemd(instance, [_network(text) for text in allow or ()], with_secret=submitter_secret)
+    networks = [_network(text) for text in allow or ()]
+    files = files_of_systemd(instance, networks, with_secret=submitter_secret, is_rotating=rotating)
     if write is None:
         for file in files:
             typer.echo(f"# --- /{file.path}\n{file.text}")
@@ -73,11 +83,14 @@ def install(
             typer.echo(f"{_write(write, file):9} {write / file.path}")
         (write / "etc/jobd/credentials").mkdir(mode=0o700, exist_ok=True)
     console = complaints()
-    for line in [*_warnings(), *_next_steps(instance, is_written=write is not None, with_secret=submitter_secret)]:
+    steps = _next_steps(instance, is_written=write is not None, with_secret=submitter_secret, is_rotating=rotating)
+    for line in [*_warnings(), *steps]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def files_of_systemd(instance: str, networks: list[str], *, with_secret: bool) -> list[File]:
+def files_of_systemd(
+    instance: str, networks: list[str], *, with_secret: bool, is_rotating: bool = False
+) -> list[File]:
     """Everything that systemd is to read on this host, and the settings of one daemon."""
     source = directory() / "systemd"
     unit = (source / "jobd@.service").read_text(encoding="utf-8").replace(EXAMPLE_PROGRAM, program())
@@ -89,7 +102,7 @@ def files_of_systemd(instance: str, networks: list[str], *, with_secret: bool) -
         ),
     ]
     drop_ins = {"10-systemd-254.conf": (systemd_version() or 0) >= RELOADING_SINCE,
-                "20-submitter-secret.conf": with_secret}  # fmt: skip
+                "20-submitter-secret.conf": with_secret, "25-rotation.conf": is_rotating}  # fmt: skip
     for name, is_wanted in drop_ins.items():
         if is_wanted:
             text = (source / "jobd@.service.d" / name).read_text(encoding="utf-8")
@@ -157,7 +170,7 @@ def _warnings() -> list[str]:
     return warnings
 
 
-def _next_steps(instance: str, *, is_written: bool, with_secret: bool) -> list[str]:
+def _next_steps(instance: str, *, is_written: bool, with_secret: bool, is_rotating: bool) -> list[str]:
     folder = "/etc/jobd/credentials"
     secrets = ["database-url", *(["submitter-secret"] if with_secret else [])]
     return [
@@ -165,6 +178,7 @@ def _next_steps(instance: str, *, is_written: bool, with_secret: bool) -> list[s
         "Next, as root:",
         "  systemd-sysusers",
         *(f"  install -m 0600 /dev/stdin {folder}/{name}    # paste it, then Ctrl-D" for name in secrets),
+        *(_READABLE if is_rotating else ()),
         f"  editor /etc/jobd/{instance}.env",
         "  systemctl daemon-reload",
         f"  systemctl enable --now jobd.target jobd@{instance}",

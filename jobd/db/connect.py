@@ -121,6 +121,9 @@ class Connector:
             self._metrics.database.count_error(error_class(error))
             if isinstance(error, OSError):
                 _require_files(url)
+            if user is None and isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+                # Its password is being changed, mostly: no matter of the job whose session this was to be.
+                raise DatabaseUnavailable("the database refuses jobd's own login") from error
             raise
         self._metrics.database.opened.inc()
         _keep_alive(connection)

@@ -56,6 +56,7 @@ class Pool:
         asked_at = time.monotonic()
         async with self._turns:
             connection = await self._idle_or_turn()
+        generation = self._generation  # of before it is opened: with secrets that may be old ones by then
         if connection is None:
             try:
                 connection = await self._opens()
@@ -64,7 +65,6 @@ class Pool:
                 self._tell_freed()
             self._used.add(connection)
         self._on_waited(time.monotonic() - asked_at)
-        generation = self._generation
         try:
             yield connection
         except Exception as error:

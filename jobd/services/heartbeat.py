@@ -57,6 +57,7 @@ class Heartbeat:
         self._connection: Connection | None = None
         self._strangers: frozenset[tuple[UUID, int]] = frozenset()
         self.trouble: str | None = None
+        self._is_worn = False
         self.wakeup = Wakeup()
 
     async def step(self) -> float:
@@ -87,6 +88,11 @@ class Heartbeat:
                 held.lose("expired")
         return self._settings.heartbeat_seconds
 
+    def renew_connection(self) -> None:
+        """Beat on a new connection from now on, since credentials were read again."""
+        self._is_worn = True
+        self.wakeup.set()
+
     def close(self) -> None:
         """Give the connection up."""
         if self._connection is not None:
@@ -106,6 +112,8 @@ class Heartbeat:
         return await self._send()
 
     async def _send(self) -> Beat:
+        if self._is_worn and self._connection is not None:
+            await self._replace(self._connection)
         if self._connection is None or self._connection.is_closed():
             with anyio.fail_after(self._settings.connect_timeout_seconds):
                 self._connection = await self._connector.open()
@@ -124,6 +132,17 @@ class Heartbeat:
             )
         self._metrics.database.count_statement("daemon_beat", time.monotonic() - sent_at)
         return Beat(sent_at, claims_in_flight, rows)
+
+    async def _replace(self, former: Connection) -> None:
+        """Where no new connection is to be had, the lease is worth more than the new credentials."""
+        self._is_worn = False
+        try:
+            with anyio.fail_after(self._settings.lease_seconds / 3):
+                self._connection = await self._connector.open()
+        except Exception as error:  # noqa: BLE001  whatever it is, the former connection still renews the lease
+            _log.warning("the former connection is kept", error=error)
+        else:
+            former.terminate()
 
     def _renewed(self, sent_at: float) -> None:
         """The lease goes on; where that was in doubt, whoever waits for the database need not any longer."""
