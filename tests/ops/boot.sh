@@ -1,14 +1,18 @@
 #!/bin/bash
 # Boots systemd as process 1 of its own namespaces, over a throw-away copy of this system:
-#   unshare --mount --pid --fork --cgroup --uts --ipc --kill-child boot.sh DIR PYTHON DEPENDENCIES
+#   unshare --mount --pid --fork --cgroup --uts --ipc --kill-child boot.sh DIR PYTHON DEPENDENCIES [SYSTEMD]
+# SYSTEMD: an unpacked systemd that takes the place of this system's own.
 # Everything it writes is in memory and goes with its last process. The network is this host's.
 set -euo pipefail
-dir=$1 python=$2 dependencies=$3
+dir=$1 python=$2 dependencies=$3 systemd=${4-}
 root=$dir/root/system
 mount --make-rprivate /
 mount -t tmpfs -o size=1g tmpfs "$dir/root"
 mkdir "$dir"/root/{upper,work,system}
 mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/root/upper,workdir=$dir/root/work" "$root"
+if [ -n "$systemd" ]; then
+    cp -a "$systemd"/{usr,etc} "$root/"
+fi
 
 # The tests' own Python and packages, where the service may see them.
 mkdir -p "$root"/opt/{python,dependencies,exchange}

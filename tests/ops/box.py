@@ -23,7 +23,11 @@ PROGRAMS = ("unshare", "nsenter", "systemctl", "pivot_root", "hostname")
 BOOT_SECONDS_MAX = 60
 COMMAND_SECONDS_MAX = 120
 LOOK_SECONDS = 0.05
-VARIABLES = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "LD_LIBRARY_PATH=/opt/python/lib")
+VARIABLES = (
+    "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL=C.UTF-8",
+    "LD_LIBRARY_PATH=/opt/python/lib",
+)
 
 
 def obstacle() -> str | None:
@@ -94,8 +98,8 @@ class Box:
 
 
 @contextlib.contextmanager
-def booted(site_packages: Path) -> Iterator[Box]:
-    """A systemd for the time of a ``with`` block; it leaves nothing behind."""
+def booted(site_packages: Path, systemd: Path | None = None) -> Iterator[Box]:
+    """A systemd for the time of a ``with`` block, this system's unless one is given; it leaves nothing behind."""
     directory = Path(tempfile.mkdtemp(prefix="jobd-box-"))
     directory.chmod(0o755)
     for name in ("root", "exchange"):
@@ -106,7 +110,7 @@ def booted(site_packages: Path) -> Iterator[Box]:
     command = [
         "bash", "-ec", f'{entering}; exec "$@"', "bash",
         "unshare", "--mount", "--pid", "--fork", "--cgroup", "--uts", "--ipc", "--kill-child",
-        "bash", str(BOOT), str(directory), sys.base_prefix, str(site_packages),
+        "bash", str(BOOT), str(directory), sys.base_prefix, str(site_packages), str(systemd or ""),
     ]  # fmt: skip
     with (directory / "boot.log").open("wb") as log:
         outer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
