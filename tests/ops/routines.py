@@ -46,6 +46,21 @@ async def block(context: HandlerContext) -> None:
         time.sleep(600)  # noqa: ASYNC251  this is the fault
 
 
+@handler("perish")
+async def perish(context: HandlerContext) -> None:
+    """End the process without a word after ``seconds``, as the kernel ends one that needs too much memory."""
+    await asyncio.sleep(context.job.metadata["seconds"])
+    os._exit(137)
+
+
+@handler("compute")
+async def compute(context: HandlerContext) -> None:
+    """Compute in the event loop, which turns only now and then."""
+    while True:
+        time.sleep(0.7)  # noqa: ASYNC251  this is the fault
+        await asyncio.sleep(0.02)
+
+
 @handler("trespass")
 async def trespass(context: HandlerContext) -> dict[str, Any]:
     """Try each of these; the result says what became of it."""

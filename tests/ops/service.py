@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tests.ops.box import Box
+    from tests.ops.scene import Scene
 
 ROOT = Path(__file__).parents[2]
 SITE = f"/opt/jobd/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
@@ -31,6 +32,7 @@ def install(box: Box) -> None:
     box.run("/opt/jobd/bin/jobd", "install", "--systemd", "--write", "/")
     box.run("systemd-sysusers")
     box.run("install", "-d", "/srv/in")
+    box.run("ln", "-sf", "/opt/jobd/bin/jobd", "/usr/local/bin/jobd")
     box.run("systemctl", "daemon-reload")
 
 
@@ -79,3 +81,10 @@ class Service:
         self.box.tried("systemctl", "kill", "--signal=KILL", self.unit)
         self.box.tried("systemctl", "stop", self.unit)
         self.box.tried("systemctl", "reset-failed", self.unit)
+
+
+class BoxScene(NamedTuple):
+    """Where a drill happens whose daemon is a service."""
+
+    scene: Scene
+    daemon: Service

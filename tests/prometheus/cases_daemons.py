@@ -93,8 +93,9 @@ DATABASE = (
         f"jobd_schema_version_required{{{B}}}": "8x30"}, ANY),
     Case("JobdSchemaMismatch", "an old daemon, a new schema", {
         f"jobd_schema_version{{{A}}}": "8x30", f"jobd_schema_version_required{{{A}}}": "7x30"}),
-    Case("JobdLockContention", "a lock is held", {f"jobd_lock_wait_seconds{{{A}}}": "0+60x30"}, ANY),
-    Case("JobdLockContention", "a short wait", {f"jobd_lock_wait_seconds{{{A}}}": "2x30"}),
+    Case("JobdLockContention", "tried and given up", {f"jobd_lock_wait_seconds{{{A}}}": "2 0 " * 15}, ANY),
+    Case("JobdLockContention", "short waits", {f"jobd_lock_wait_seconds{{{A}}}": "0.2x30"}),
+    Case("JobdLockContention", "a single wait", {f"jobd_lock_wait_seconds{{{A}}}": "0x18 3 0x20"}),
     Case("JobdConflicts", "deadlocks", errors("deadlock", "0+5x40"), [{"class": "deadlock"}], 30),
     Case("JobdConflicts", "one now and then", errors("deadlock", "0x10 1x10 2x20"), minute=30),
     Case("JobdConstraintViolations", "refused", errors("constraint", "0x10 0+1x20"), [{"class": "constraint"}]),

@@ -66,6 +66,10 @@ def told(url: str, alert: list[dict[str, Any]] | None = None) -> Any:
             {"JobdQueueStalled", "JobdClaimsFail"},
         ),
         ([("JobdAbsent", ""), ("JobdSampleStale", "")], {"JobdSampleStale"}),
+        (
+            [("JobdSchemaMismatch", ""), ("JobdDatabaseUnreachable", ""), ("JobdSampleStale", "")],
+            {"JobdDatabaseUnreachable", "JobdSampleStale"},
+        ),
     ],
 )
 async def test_whoever_is_paged_is_not_told_of_what_follows_from_it(

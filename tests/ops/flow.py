@@ -1,0 +1,28 @@
+"""Jobs that keep coming, as from an application."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.ops.scene import Scene
+
+
+@contextlib.asynccontextmanager
+async def flow(scene: Scene, handler: str, every_seconds: float, **columns: Any) -> AsyncIterator[None]:
+    """Submit such a job every so many seconds, until the end of the block."""
+
+    async def submit() -> None:
+        while True:
+            await scene.submit(handler, **columns)
+            await anyio.sleep(every_seconds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(submit)
+        yield
+        group.cancel_scope.cancel()
