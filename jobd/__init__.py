@@ -13,6 +13,7 @@ A map of the package, from what a user starts down to what everything stands on:
 - ``runner``     runs one claimed job: its fenced batches, its stops, its ending
 - ``sources``    where records come from; knows nothing of jobs
 - ``db``         the only package that opens connections
+- ``tracing``    spans of OpenTelemetry's, where a receiver is named
 - ``model``      pure values
 - ``settings``, ``log``, ``metrics``, ``systemd``, ``errors``
 """

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import asyncpg
 
 from jobd import log
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from jobd.settings import Settings
+    from jobd.tracing.spans import Tracing
 
 EXIT_DONE = 0
 FAREWELL_SECONDS_MAX = 5.0
@@ -74,7 +76,9 @@ _log = log.get("daemon")
 class Daemon:
     """One worker, from its start to its last word."""
 
-    def __init__(self, settings: Settings, service_manager: ServiceManager | None = None) -> None:
+    def __init__(
+        self, settings: Settings, service_manager: ServiceManager | None = None, tracing: Tracing | None = None
+    ) -> None:
         require_sound_places(settings)
         self.settings = settings
         self.metrics = metrics = Metrics(version("jobd"), settings.queues, _job_types(settings))
@@ -92,6 +96,7 @@ class Daemon:
             sessions=sessions,
             queue=Queue(pool, metrics, settings.command_timeout_seconds),
             running=RunningSet(),
+            tracing=tracing,
         )
         self.worker = worker = Worker(parts, version("jobd"))
         self._finisher = finisher = Finisher(parts)
@@ -302,16 +307,26 @@ class Daemon:
         return AFTER_GRACE_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX
 
     async def _farewell(self) -> None:
-        """Strike the worker off, so that nobody waits for its lease."""
+        """Strike the worker off, so that nobody waits for its lease, and have the last spans sent meanwhile."""
         for close in (self._heartbeat.close, self._listener.close):
             close()
-        with anyio.move_on_after(FAREWELL_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX):
-            try:
-                await self._parts.queue.deregister(self.worker.id)
-            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-                _log.warning("could not deregister; the lease expires by itself", error=error)
+        seconds = FAREWELL_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX
+        async with anyio.create_task_group() as group:
+            if self._parts.tracing is not None:
+                group.start_soon(self._close_tracing, self._parts.tracing, seconds)
+            with anyio.move_on_after(seconds):
+                try:
+                    await self._parts.queue.deregister(self.worker.id)
+                except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                    _log.warning("could not deregister; the lease expires by itself", error=error)
         self._parts.pool.terminate()
         self._parts.sessions.expire()
+
+    async def _close_tracing(self, tracing: Tracing, seconds: float) -> None:
+        for held in self._parts.running:
+            if held.span is not None:
+                held.span.end("unconfirmed", None)
+        await anyio.to_thread.run_sync(tracing.close, seconds)
 
 
 def _job_types(settings: Settings) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from jobd.daemon import Daemon
 from jobd.errors import ConfigurationError, JobdError, SchemaMismatch
 from jobd.handlers import registry
 from jobd.runner import points
-from jobd.settings import Settings, journal_stream, service_manager_address
+from jobd.settings import Settings, journal_stream, service_manager_address, trace_variables
 from jobd.systemd import ServiceManager
+from jobd.tracing.start import start as start_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,8 @@ async def main(settings: Settings, reread: Callable[[], Settings] | None = None)
 
     Without ``reread`` a SIGHUP means what it means to any program: the terminal was closed.
     """
-    daemon = Daemon(settings, ServiceManager(*service_manager_address()))
+    tracing = start_tracing(trace_variables(), version("jobd"), settings.instance)
+    daemon = Daemon(settings, ServiceManager(*service_manager_address()), tracing)
     daemon.leave_process = os._exit
     async with anyio.create_task_group() as group:
         await group.start(_obey_signals, daemon, reread)

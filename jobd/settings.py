@@ -224,6 +224,16 @@ def journal_stream() -> str | None:
     return os.environ.get("JOURNAL_STREAM")
 
 
+def trace_variables() -> Mapping[str, str]:
+    """OpenTelemetry's variables, which are its own: it reads them itself once they name a receiver."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+
+
+def callers_traceparent() -> str | None:
+    """In which trace a command was started, as build systems and schedulers tell what they start."""
+    return os.environ.get("TRACEPARENT")
+
+
 def _read_env_file(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}

@@ -19,6 +19,8 @@ from jobd.cli.summary import next_step
 from jobd.cli.watch import watch_until_ended
 from jobd.model.job import Job
 from jobd.model.status import JobType, Priority
+from jobd.settings import callers_traceparent
+from jobd.tracing.traceparent import with_current
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://|blob:", re.IGNORECASE)
 UPLOAD_BYTES_MAX = 512 << 20
@@ -92,6 +94,7 @@ def submit(
                 filename=Path(file).name if upload else None,
                 job_type=JobType.VALIDATION if dry_run else JobType.IMPORT,
                 options=options,
+                metadata=with_current(None, otherwise=callers_traceparent()),
                 queue=queue,
                 priority=priority,
                 idempotency_key=idempotency_key,

@@ -13,6 +13,7 @@ from jobd.db.queries import query
 from jobd.errors import JobError, JobNotFound
 from jobd.model.job import Job
 from jobd.model.status import JobStatus, JobType, Priority
+from jobd.tracing.traceparent import with_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,6 +64,7 @@ class Client:
         """Insert a job, or get the one that holds the idempotency key: its values are then the earlier call's.
 
         What is left out gets the database's default. ``JobRefused`` says which value the database does not take.
+        Where a span of OpenTelemetry's is current, the metadata get its ``traceparent``, unless they have one.
         """
         rows = await self._session.fetch(
             query("client_submit"),
@@ -78,7 +80,7 @@ class Client:
             filename,
             file_hash,
             handler,
-            _json(metadata),
+            _json(with_current(metadata)),
             created_by,
             tenant,
             related_dataset_id,

@@ -29,6 +29,7 @@ from jobd.runner.commit_arguments import commit_arguments
 from jobd.runner.context import BatchReceipt, BatchResult
 from jobd.runner.fence import BEHIND_CURSOR, refusal
 from jobd.runner.row_counts import count_rows
+from jobd.runner.traced import span_of_batch, tell_tried_again
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -77,7 +78,10 @@ class BatchRunner:
         """Commit one batch, however often that must be tried; see JobContext.run_batch."""
         self.raise_if_stopped()
         _log.debug("batch begun", lease_token=self._held.lease_token, from_row=self._held.processed_rows)
-        receipt = await self._persist(lambda: self._commit(attempt), self._recover)
+        with span_of_batch(self._held) as span:
+            receipt = await self._persist(lambda: self._commit(attempt), self._recover)
+            if span is not None and self._result is not None:
+                span.committed(self._result.tally, receipt.processed_rows)
         self._count(receipt)
         await points.reach("batch.acknowledged")
         self.raise_if_stopped()
@@ -144,6 +148,8 @@ class BatchRunner:
             except Exception as error:  # noqa: BLE001  what must not be tried again is raised from there
                 is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
                 self._metrics.jobs.batches_again.labels(error_class(error) or ErrorClass.OTHER).inc()
+                if self._held.span is not None:
+                    tell_tried_again(self._held.span, error, is_lost=is_lost)
                 reason = why_away(error)
                 if reason != self._held.waits_for:
                     _log.warning("tried again", reason=reason, error=error, is_connection_lost=is_lost)

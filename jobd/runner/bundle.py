@@ -7,6 +7,7 @@ jobs that are not done are run by themselves, in the usual way, which then tells
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -63,6 +64,7 @@ class Bundle:
         self._logins = logins
         self.jobs: Sequence[Job] = [held.job for held in members]
         self.done: dict[UUID, Mapping[str, Any]] = {}
+        self._began_at = 0
 
     @property
     def job(self) -> Job:
@@ -101,6 +103,7 @@ class Bundle:
         Raises whatever goes wrong, with nothing kept.
         """
         self._require_going_on(self.jobs)
+        self._began_at = time.time_ns()
         connection = await self._session.begin()
         try:
             shares = await attempt(connection)
@@ -152,7 +155,11 @@ class Bundle:
                 to_row=share.batch.tally.processed_rows,
             )
             count_rows(self._parts.metrics, share.job, share.batch)
-            self._held[share.job.id].processed_rows = share.batch.tally.processed_rows
+            held = self._held[share.job.id]
+            held.processed_rows = share.batch.tally.processed_rows
+            if held.span is not None:
+                span = held.span.batch(0, self._began_at, beside=len(shares) - 1)
+                span.committed(share.batch.tally, held.processed_rows)
             self.done[share.job.id] = share.result
 
 

@@ -124,6 +124,8 @@ class Finisher:
             held.job.id, held.lease_token, Outcome.FAILED, "result_invalid", "the job's ending could not be stored"
         )
         await self._queue.finish([plain])
+        if held.span is not None:
+            held.span.end(Outcome.FAILED, plain.error_code)
         return []
 
     async def _see_about(self, missing: list[tuple[HeldJob, Ended]]) -> list[tuple[HeldJob, Ended]]:
@@ -152,6 +154,9 @@ class Finisher:
         counted = self._metrics.jobs
         # A quick one is nothing to look at, and to name it would cost as much as to count it.
         exemplar = None if seconds < QUIET_SECONDS_MAX else {"job_id": str(job.id)}
+        if held.span is not None:
+            held.span.end(label, ended.error_code)
+            exemplar = exemplar and {**exemplar, "trace_id": held.span.trace_id}
         counted.count_attempt(job.queue, job.job_type, label, seconds, exemplar)
         counted.count_ending(job.queue, job.job_type, label, ended.error_code, held.waited_seconds)
         is_quiet = label == "completed" and seconds < QUIET_SECONDS_MAX and job.job_type is JobType.PROCESSING

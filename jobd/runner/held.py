@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from jobd.db.session import Session
     from jobd.model.job import Job
+    from jobd.tracing.spans import AttemptSpan
 
 # One loss is the host's or the network's as likely as not, and of many jobs together.
 SUSPECT_LOSSES = 2
@@ -38,8 +39,8 @@ class HeldJob:
 
     __slots__ = (
         "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "moved_at",
-        "processed_rows", "ran_seconds", "scope", "session", "started_at", "stop_reason", "stopped_at", "strikes",
-        "waited_seconds", "waits_for", "wake_enforcer",
+        "processed_rows", "ran_seconds", "scope", "session", "span", "started_at", "stop_reason", "stopped_at",
+        "strikes", "waited_seconds", "waits_for", "wake_enforcer",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,7 @@ class HeldJob:
         self.started_at: float | None = None
         self.scope: anyio.CancelScope | None = None
         self.session: Session | None = None
+        self.span: AttemptSpan | None = None  # while traces are sent, from the job's slot on
         self.stop_reason: StopReason | None = None
         self.stopped_at = 0.0
         self.strikes = 0

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobd.metrics import Metrics
     from jobd.runner.running import RunningSet
     from jobd.settings import Settings
+    from jobd.tracing.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +27,4 @@ class Parts:
     sessions: Sessions
     queue: Queue
     running: RunningSet
+    tracing: Tracing | None = None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobd.runner.logins import Logins
     from jobd.runner.outcome import Ended
     from jobd.runner.parts import Parts
+    from jobd.tracing.spans import Tracing
 
 
 _log = log.get("runner")
@@ -56,6 +57,7 @@ class Runner:
         self._running = parts.running
         self._metrics = parts.metrics
         self._settings = parts.settings
+        self._tracing = parts.tracing
 
     def kept(self) -> Kept:
         """What a slot keeps from job to job; to be closed when no job follows."""
@@ -66,6 +68,8 @@ class Runner:
         went_well = False
         held.started_at = time.monotonic()
         bind_contextvars(job_id=str(held.job.id))
+        if self._tracing is not None:
+            _begin_span(held, self._tracing)
         if held.timeout_at is not None:
             held.wake_enforcer()
         try:
@@ -75,7 +79,9 @@ class Runner:
                 self._finisher.add(held, ended)
                 went_well = ended.outcome is Outcome.COMPLETED
         finally:
-            unbind_contextvars("job_id")
+            unbind_contextvars("job_id", "trace_id")
+            if held.span is not None:
+                held.span.leave()
             if not went_well:
                 await kept.close()
 
@@ -94,6 +100,8 @@ class Runner:
             for held in members:
                 held.started_at = time.monotonic()
                 held.session, held.scope = session, scope
+                if self._tracing is not None:
+                    held.span = self._tracing.attempt(held.job)
                 if held.timeout_at is not None:
                     held.wake_enforcer()
             try:
@@ -135,6 +143,13 @@ class Runner:
         await points.reach("job.start")
         context = JobContext(held, batches, kept, queue=self._queue, logins=self._logins, settings=self._settings)
         return await handler.run(context)
+
+
+def _begin_span(held: HeldJob, tracing: Tracing) -> None:
+    """Begin to trace the attempt; one that a bundle has begun goes on."""
+    held.span = span = held.span or tracing.attempt(held.job)
+    span.enter()
+    bind_contextvars(trace_id=span.trace_id)
 
 
 def _stopped(held: HeldJob, stop: Stopped | JobCancelled | LeaseLost | None = None) -> Ended:

@@ -7,7 +7,10 @@ import sys
 
 LOADED = (
     "import jobd.process, jobd.handlers.registry, jobd.cli.app, jobd.cli.run, sys;"
-    "unwanted = {'numpy', 'msgspec', 'jsonschema_rs', 'obstore', 'jobd.sources', 'jobd.importing'};"
+    "from jobd.tracing import start, traceparent;"
+    "print(end=start.start({'OTEL_SERVICE_NAME': 'a'}, '1', 'a') or traceparent.current() or '');"
+    "unwanted = {'numpy', 'msgspec', 'jsonschema_rs', 'obstore', 'jobd.sources', 'jobd.importing',"
+    "            'opentelemetry', 'requests', 'google'};"
     "print(*sorted(unwanted & sys.modules.keys()))"
 )
 
