@@ -73,10 +73,13 @@ bench-peers: $(STAMP) $(PEERS)/.installed ## the main imports beside other progr
 schema: $(STAMP) ## write sql/schema.sql again
 	$(BIN)/python -m jobd.db.schema_dump
 
-lock: $(STAMP) ## resolve the dependencies anew into requirements.lock
+lock: $(STAMP) ## resolve the dependencies anew into requirements.lock, and those of the image
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --upgrade --group dev --all-extras pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --constraints requirements.lock --group build --extra otel --extra s3 \
+		--extra speed --extra text --extra xlsx pyproject.toml -o deploy/container/requirements.lock
 
 clean: ## remove the virtual environment and everything that was generated
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache
