@@ -71,7 +71,9 @@ def grant(
 async def _grant(settings: Settings, wanted: grants.SubmitterGrant) -> None:
     async with opened(settings) as database:
         secret = settings.secret("submitter_secret")
-        login = await _said(grants.grant_submitter(database.connection, wanted, secret))
+        login = await _said(
+            grants.grant_submitter(database.connection, wanted, secret), remedy=f"jobd grant {wanted.role} --sql"
+        )
     screen().print(f"{wanted.role} may submit jobs; its imports run as the login {login}.")
     if secret is None:
         screen().print(
@@ -94,9 +96,15 @@ async def _revoke(settings: Settings, role: str) -> None:
     screen().print(f"{role} may {'no longer submit' if was_submitter else 'not submit anyway'}.")
 
 
-async def _said(work: Awaitable[T]) -> T:
-    """What the database refuses here concerns roles, not jobs; its own words and hint say it best."""
+async def _said(work: Awaitable[T], remedy: str | None = None) -> T:
+    """What the database refuses here concerns roles, not jobs; its own words and hint say it best.
+
+    ``remedy``: the command that prints what an administrator runs instead.
+    """
     try:
         return await work
     except asyncpg.PostgresError as error:
-        raise JobdError(diagnosis_of(error).text) from error
+        text = diagnosis_of(error).text
+        if remedy is not None and isinstance(error, asyncpg.InsufficientPrivilegeError):
+            text += f"\nTo set submitters up takes an administrator, who runs what this prints: {remedy}"
+        raise JobdError(text) from error

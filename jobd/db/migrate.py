@@ -139,6 +139,11 @@ def _passes(error: asyncpg.PostgresError) -> bool:
 
 
 def _explained(error: asyncpg.PostgresError) -> Exception:
+    if isinstance(error, asyncpg.InvalidSchemaNameError):  # which create.sql could not make
+        return ConfigurationError(
+            "this role may not create a schema in this database: its owner migrates, or an administrator runs "
+            "grant create on database … to …"
+        )
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         hint = error.hint or "an administrator can do this part: see `jobd migrate --sql --roles`"
         return ConfigurationError(f"{error.args[0]} ({hint})")

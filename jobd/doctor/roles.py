@@ -52,8 +52,11 @@ async def submitters(patient: Patient) -> list[Finding]:
             found.append(
                 problem("submitters", f"{row['login_name']} is no member of {row['role_name']} any more", again)
             )
+    # On a managed server the daemon's role cannot do what an administrator can; it can say what that is.
+    may_create_roles = (await patient.row("doctor_role"))["may_create_roles"]
+    how = "" if may_create_roles else "; `jobd grant ROLE --sql` prints what an administrator runs for others"
     if found or not rows:
-        return found or [ok("submitters", "nobody but jobd's own role submits")]
+        return found or [ok("submitters", f"nobody but jobd's own role submits{how}")]
     for row in rows[:LOGINS_TRIED_MAX]:
         reason = await _refusal(patient, row["login_name"])
         if reason is not None:
@@ -66,7 +69,8 @@ async def submitters(patient: Patient) -> list[Finding]:
                     "again; and look whether pg_hba.conf lets that login in",
                 )
             )
-    return found or [ok("submitters", f"{len(rows)} role{'s' * (len(rows) > 1)} may submit, each with its login")]
+    number = f"{len(rows)} role{'s' * (len(rows) > 1)}"
+    return found or [ok("submitters", f"{number} may submit, each with its login{how}")]
 
 
 async def _refusal(patient: Patient, login: str) -> str | None:

@@ -33,6 +33,7 @@ select
     role.rolsuper as is_superuser,
     role.rolbypassrls as bypasses_row_security,
     coalesce(has_function_privilege(to_regprocedure('jobd.claim(uuid, text[], int, text[])'), 'execute'), false) as may_claim,
+    role.rolsuper or role.rolcreaterole as may_create_roles,
     pg_has_role('pg_read_all_stats', 'usage') as sees_activity
 from pg_roles as role
 where role.rolname = current_user;

@@ -49,10 +49,17 @@ begin
 end
 $roles$;
 
+-- A managed server's administrator may make roles and nothing in another's database: then the schema is left to
+-- whoever migrates.
 do $schema$
 begin
-    if pg_catalog.to_regnamespace('jobd') is null then
+    if pg_catalog.to_regnamespace('jobd') is not null then
+        null;
+    elsif pg_catalog.has_database_privilege(current_database(), 'CREATE') then
         create schema jobd authorization jobd_owner;
+    else
+        raise notice 'the schema jobd is left to whoever migrates: % may not create one in the database %',
+            current_user, current_database();
     end if;
 end
 $schema$;
