@@ -21,7 +21,7 @@ from jobd.db.connect import Connector
 from jobd.db.pool import POOL_SIZE, Pool
 from jobd.db.queue import Queue
 from jobd.db.session import Sessions
-from jobd.errors import DatabaseUnavailable
+from jobd.errors import DatabaseUnavailable, SchemaMismatch
 from jobd.handlers import registry
 from jobd.metrics import JOB_TYPES, Metrics
 from jobd.model.status import StopReason
@@ -126,7 +126,7 @@ class Daemon:
         connector.hosts.on_moved = self._database_moved
         self._startup = Startup(parts, worker, logins)
         self._pruner = Pruner(parts)
-        self._sampler = Sampler(parts, lanes)
+        self._sampler = Sampler(parts, lanes, on_too_new=self._schema_moved_on)
         self._lag = Lag(parts)
         self._reloader = Reloader(parts, lanes, finisher)
         self._trimmer = Trimmer()
@@ -134,6 +134,7 @@ class Daemon:
         metrics.before_scrape.append(self._show)
         self._stop_requested = Wakeup()
         self._stops = 0
+        self._too_old: str | None = None
         self.leave_process: Callable[[int], object] | None = None
         self._phase = "waiting for the database"
         self.is_registered = anyio.Event()
@@ -195,6 +196,8 @@ class Daemon:
                 self._phase = "stopping"
                 self._reporter.stopping()
             outer.cancel_scope.cancel()
+        if self._too_old is not None:
+            raise SchemaMismatch(self._too_old)
         _log.info("stopped")
         return EXIT_DONE
 
@@ -244,6 +247,13 @@ class Daemon:
         self._parts.running.database_came_back()
         for loop in (self._claimer, self._controller, self._listener, self._finisher):
             loop.wakeup.set()
+
+    def _schema_moved_on(self, obstacle: str) -> None:
+        """A contract migration removed what this daemon uses: leave before it fails anybody's job."""
+        if self._too_old is None:
+            _log.error("the schema admits this daemon no longer", reason=obstacle)
+            self._too_old = obstacle
+            self.stop()
 
     def _database_moved(self) -> None:
         """Another host is the one that is wanted: give up what leads to the former, which may never answer."""

@@ -13,6 +13,7 @@ from jobd.cli.exits import ExitCode, Misused
 from jobd.cli.screen import screen
 from jobd.db import migrate as schema
 from jobd.db import schema_text
+from jobd.db.schema_state import SchemaState
 from jobd.settings import Settings
 
 
@@ -52,7 +53,7 @@ async def _check(settings: Settings) -> int:
     async with opened(settings) as database:
         state = await schema.check(database.connection, role_prefix=settings.role_prefix)
     complaint = state.complaint()
-    screen().print(complaint or f"The schema is current (version {state.version}).")
+    screen().print(complaint or _no_complaint(state))
     return ExitCode.CONFIGURATION if complaint else ExitCode.DONE
 
 
@@ -62,10 +63,18 @@ async def _migrate(settings: Settings) -> None:
         before = await schema.check(database.connection, role_prefix=settings.role_prefix)
     applied = await schema.migrate(settings.secret("database_url") or "", role_prefix=settings.role_prefix)
     if not applied:
-        screen().print(f"The schema is current (version {before.required}); nothing to do.")
+        screen().print(f"{_no_complaint(before)[:-1]}; nothing to do.")
     elif before.version == 0:
-        screen().print(f"The schema is laid (version {before.required}). Next: jobd run")
-    elif before.version == before.required:
-        screen().print(f"The schema's functions are up to date again (version {before.required}).")
+        screen().print(f"The schema is laid (version {before.known}). Next: jobd run")
+    elif before.version == before.known:
+        screen().print(f"The schema's functions are up to date again (version {before.known}).")
     else:
-        screen().print(f"The schema is up to date: version {before.version} became {before.required}.")
+        screen().print(f"The schema is up to date: version {before.version} became {before.known}.")
+
+
+def _no_complaint(state: SchemaState) -> str:
+    if state.is_newer:
+        return (
+            f"The schema is of a later release (version {state.version}), which admits this jobd ({state.known})."
+        )
+    return f"The schema is current (version {state.known})."

@@ -10,55 +10,31 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import asyncpg
 
 from jobd.db import schema_text
+from jobd.db.schema_state import SchemaState, compare
 from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-LOCK_TIMEOUT_SECONDS = 2
+# Whoever waits for a lock has all others wait behind it: so it waits briefly, and then lets them be for longer.
+LOCK_TIMEOUT_SECONDS = 1
+PAUSE_SECONDS_MIN = 0.25
+PAUSE_SECONDS_MAX = 6.0
 GIVE_UP_SECONDS = 120
 ADVISORY_KEY = 0x6A6F6264  # "jobd"
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaState:
-    """What a database has, compared with what this jobd brings."""
-
-    version: int
-    required: int
-    is_text_current: bool
-
-    @property
-    def is_current(self) -> bool:
-        """Whether nothing is left to apply."""
-        return self.version == self.required and self.is_text_current
-
-    def complaint(self) -> str | None:
-        """What is wrong and what to do, for people; None when nothing is."""
-        if self.version > self.required:
-            return (
-                f"the database's schema is version {self.version}, this jobd knows {self.required}: upgrade jobd"
-            )
-        if self.version == 0:
-            return "the database has no jobd schema: run `jobd migrate`"
-        if self.version < self.required:
-            return f"the schema is version {self.version}, this jobd needs {self.required}: run `jobd migrate`"
-        if not self.is_text_current:
-            return "the database's functions are of another release: run `jobd migrate`"
-        return None
 
 
 async def migrate(url: str, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
     """Apply what is missing and give the names of what was applied; an empty list when all was current."""
     text = schema_text.load(role_prefix)
     deadline = time.monotonic() + GIVE_UP_SECONDS
+    attempts = 0
     while True:
         try:
             connection = await _connect(url)
@@ -71,17 +47,24 @@ async def migrate(url: str, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFI
                 raise _explained(error) from error
             if time.monotonic() > deadline:
                 raise DatabaseUnavailable(f"no chance to migrate within {GIVE_UP_SECONDS} s: {error}") from error
-            await anyio.sleep(random.uniform(0.05, 0.5))  # noqa: S311  jitter between two migrations
+            await anyio.sleep(_pause_seconds(attempts))
+            attempts += 1
 
 
 async def check(connection: Connection, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> SchemaState:
     """Compare without changing anything (``--check``, and the daemon at its start)."""
-    return await _compare(connection, schema_text.load(role_prefix))
+    return await compare(connection, schema_text.load(role_prefix))
 
 
 async def pending_sql(connection: Connection, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> str:
     """Write out the script that :func:`migrate` would run on this database (``--sql``)."""
-    return schema_text.load(role_prefix).script(await _version(connection))
+    text = schema_text.load(role_prefix)
+    state = await compare(connection, text)
+    if state.is_newer:
+        raise SchemaMismatch(
+            f"the schema is version {state.version}, this jobd knows {state.known}: there is no script"
+        )
+    return text.script(state.version)
 
 
 async def _connect(url: str) -> Connection:
@@ -96,11 +79,11 @@ async def _apply(connection: Connection, text: schema_text.SchemaText) -> list[s
     async with connection.transaction(isolation="read_committed", readonly=False):
         await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
         await connection.execute(f"select pg_advisory_xact_lock({ADVISORY_KEY})")
-        state = await _compare(connection, text)
-        if state.is_current:
-            return []
-        if state.version > text.version:
+        state = await compare(connection, text)
+        if state.is_too_new:
             raise SchemaMismatch(state.complaint())
+        if state.is_current or state.is_newer:
+            return []
         applied = []
         for part in text.parts(state.version):
             try:
@@ -112,18 +95,10 @@ async def _apply(connection: Connection, text: schema_text.SchemaText) -> list[s
         return applied
 
 
-async def _compare(connection: Connection, text: schema_text.SchemaText) -> SchemaState:
-    version = await _version(connection)
-    if version == 0:
-        return SchemaState(0, text.version, is_text_current=False)
-    applied = await connection.fetchval("select sha256 from jobd.schema_text")
-    return SchemaState(version, text.version, is_text_current=applied == text.sha256)
-
-
-async def _version(connection: Connection) -> int:
-    if await connection.fetchval("select to_regclass('jobd.schema_version')") is None:
-        return 0
-    return int(await connection.fetchval("select coalesce(max(version), 0) from jobd.schema_version"))
+def _pause_seconds(attempts: int) -> float:
+    """Longer each time, and never the same for two migrations that are in each other's way."""
+    longest = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2 ** min(attempts, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311
 
 
 def _passes(error: asyncpg.PostgresError) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_ROLE_PREFIX = "jobd_"
+# The schema of the release before this one, with which this one's daemons work too. It moves on with each release.
+OLDEST_SUPPORTED = 11
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _ROLE_NAME = re.compile(r"\bjobd_(?=(?:owner|worker|submitter|monitor|admin|login)\b)")
@@ -96,7 +98,7 @@ class SchemaText:
         """The same as one script for psql, for administrators who apply changes themselves."""
         guard = _GUARD.format(version=version)
         body = "\n".join(f"-- {part.name}\n{part.sql.strip()}\n" for part in self.parts(version))
-        begin = "\\set ON_ERROR_STOP on\nbegin;\nset local lock_timeout = '2s';\n"
+        begin = "\\set ON_ERROR_STOP on\nbegin;\nset local lock_timeout = '1s';\n"
         return f"{begin}{guard}\n{body}\nreset role;\ncommit;\n"
 
 

@@ -32,13 +32,14 @@ class _Part(NamedTuple):
 async def version(patient: Patient) -> list[Finding]:
     """The schema that this jobd needs."""
     state = await migrate.check(patient.connection, role_prefix=patient.settings.role_prefix)
+    if state.is_newer and not state.is_too_new:
+        return [ok("schema", f"version {state.version}, newer than this jobd's {state.known} and fit for it")]
     complaint = state.complaint()
     if complaint is None:
         return [ok("schema", f"version {state.version}, as this jobd needs it")]
     what, _, remedy = complaint.rpartition(": ")
-    if state.version == state.required:  # functions of the release before or after, which daemons can work with
-        return [warning("schema", what, remedy)]
-    return [problem("schema", what, remedy)]
+    # Of the release before or after, which daemons can work with, or of none.
+    return [(problem if state.obstacle() else warning)("schema", what, remedy)]
 
 
 async def parts(patient: Patient) -> list[Finding]:

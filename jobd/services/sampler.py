@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jobd.db import schema_text
+from jobd.db.schema_state import SchemaState
 from jobd.metrics.labels import TABLES
 from jobd.runner.wakeup import Wakeup
 from jobd.services.loop import jittered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobd.runner.lanes import Lanes
     from jobd.runner.parts import Parts
 
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
 class Sampler:
     """One step is one sample."""
 
-    def __init__(self, parts: Parts, lanes: Lanes) -> None:
+    def __init__(self, parts: Parts, lanes: Lanes, *, on_too_new: Callable[[str], None]) -> None:
+        self._on_too_new = on_too_new
+        self._known = schema_text.load(parts.settings.role_prefix).version
         self._queue = parts.queue
         self._metrics = parts.metrics
         self._settings = parts.settings
@@ -51,3 +57,8 @@ class Sampler:
         self._metrics.database.clock_skew.set(max(0.0, ahead) or -max(0.0, behind))
         self._metrics.database.schema.set(row["schema_version"] or 0)
         self._metrics.queues.show_server(row)
+        schema = SchemaState(
+            row["schema_version"] or 0, self._known, is_text_current=True, compatible_from=row["compatible_from"]
+        )
+        if schema.is_too_new and schema.compatible_from is not None:
+            self._on_too_new(schema.obstacle() or "")

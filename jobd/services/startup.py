@@ -8,6 +8,7 @@ import asyncpg
 
 from jobd import log
 from jobd.db import migrate
+from jobd.db.schema_text import OLDEST_SUPPORTED
 from jobd.db.transient import why_away
 from jobd.errors import ConfigurationError, SchemaMismatch
 from jobd.services.tuning import tune
@@ -65,13 +66,18 @@ class Startup:
             except asyncpg.InsufficientPrivilegeError:
                 return refusal
         self._metrics.schema.set(schema.version)
-        self._metrics.schema_required.set(schema.required)
-        if schema.version > schema.required:
-            raise SchemaMismatch(schema.complaint())
-        if schema.version < schema.required:
-            return schema.complaint()
-        if not schema.is_text_current:
-            # Functions of a release next to this one: daemons of both may work while an upgrade goes on.
+        self._metrics.schema_required.set(OLDEST_SUPPORTED)
+        if schema.is_too_new:
+            raise SchemaMismatch(schema.obstacle())
+        obstacle = schema.obstacle()
+        if obstacle is not None:
+            return obstacle
+        # Daemons of the release before and of this one work side by side while an upgrade, or a rollback, goes on.
+        if schema.is_newer:
+            _log.info("a schema of a later release", version=schema.version, known=schema.known)
+        elif schema.version < schema.known:
+            _log.warning("a schema of the release before", version=schema.version, remedy="jobd migrate")
+        elif not schema.is_text_current:
             _log.warning("functions of another release", remedy="jobd migrate")
         identity = await self._queue.identity()
         self._logins.own_role_oid = identity["role_oid"]

@@ -157,6 +157,7 @@ from jobd.sample_queues();
 select
     extract(epoch from clock_timestamp())::float8 as clock,
     (select max(version) from jobd.schema_version) as schema_version,
+    (select max((to_jsonb(v) ->> 'compatible_from')::int) from jobd.schema_version as v) as compatible_from,
     (select n_tup_ins from pg_stat_all_tables where relid = 'jobd.job'::regclass) as inserted_jobs,
     (
         select max(extract(epoch from clock_timestamp() - xact_start))::float8

@@ -12,6 +12,7 @@ from jobd.db import migrate, schema_dump, schema_text
 from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 from tests.sql.roles import make_role, submit
 from tests.support.names import unique
+from tests.support.schema import later_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +65,25 @@ async def test_a_schema_that_is_newer_is_refused_and_left_alone(database: Databa
     assert "9999" in (state.complaint() or "")
 
 
+async def test_a_newer_schema_that_admits_this_release_is_left_alone(database: Database) -> None:
+    await later_schema(database, compatible_from=schema_text.load().version)
+    before = schema_dump.dump(database.server, database.name)
+    assert await migrate.migrate(database.url) == []
+    assert schema_dump.dump(database.server, database.name) == before
+    connection = await database.connect()
+    state = await migrate.check(connection)
+    assert (state.is_newer, state.is_too_new, state.complaint()) == (True, False, None)
+    with pytest.raises(SchemaMismatch, match="no script"):
+        await migrate.pending_sql(connection)
+
+
+async def test_a_newer_schema_after_a_contract_step_is_refused(database: Database) -> None:
+    known = schema_text.load().version
+    await later_schema(database, compatible_from=known + 1)
+    with pytest.raises(SchemaMismatch, match=f"needs at least {known + 1}, this jobd knows {known}"):
+        await migrate.migrate(database.url)
+
+
 async def test_check_says_what_is_missing(empty_database: Database, database: Database) -> None:
     state = await migrate.check(await empty_database.connect())
     assert (state.version, state.complaint()) == (0, "the database has no jobd schema: run `jobd migrate`")
@@ -71,9 +91,11 @@ async def test_check_says_what_is_missing(empty_database: Database, database: Da
     await connection.execute("update jobd.schema_text set sha256 = 'older'")
     state = await migrate.check(connection)
     assert "functions are of another release" in (state.complaint() or "")
-    await connection.execute("delete from jobd.schema_version where version > 3")
+    oldest = schema_text.OLDEST_SUPPORTED
+    await connection.execute("delete from jobd.schema_version where version >= $1", oldest)
     state = await migrate.check(connection)
-    assert "version 3, this jobd needs" in (state.complaint() or "")
+    assert f"version {oldest - 1}, this jobd needs" in (state.obstacle() or "")
+    assert state.complaint() == state.obstacle()
 
 
 async def test_functions_are_laid_anew_when_their_text_changed(database: Database) -> None:

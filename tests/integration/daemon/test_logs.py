@@ -99,15 +99,6 @@ async def test_an_address_that_is_taken_is_said_and_exit_code_78(target: Databas
             assert f"JOBD_METRICS_LISTEN: cannot listen on {address}" in second.log_path.read_text()
 
 
-async def test_a_schema_newer_than_the_daemon_stops_it(target: Database, tmp_path: Path) -> None:
-    await target.execute(
-        "insert into jobd.schema_version (version, name) select max(version) + 1, 'later' from jobd.schema_version"
-    )
-    with daemon_process(target, tmp_path) as daemon:
-        assert await daemon.exit_code() == 78
-        assert "upgrade jobd" in daemon.log_path.read_text()
-
-
 async def test_a_daemon_waits_for_a_schema_and_begins_once_it_is_laid(
     empty_database: Database, tmp_path: Path
 ) -> None:
