@@ -2462,7 +2462,7 @@ $$;
 
 COMMENT ON FUNCTION jobd.refuse_worker(p_worker_id uuid) IS 'Raises JB003.';
 
-CREATE FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision DEFAULT NULL::double precision) RETURNS timestamp with time zone
+CREATE FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision DEFAULT NULL::double precision, p_schema_version integer DEFAULT NULL::integer) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
     AS $$
@@ -2476,12 +2476,12 @@ begin
     -- The same id again: the answer to the first call was lost on its way.
     insert into jobd.worker as w (
         id, name, host, pid, version, queues, slots, login_name, lease_seconds, heartbeat_seconds, lease_expires_at,
-        heartbeat_at, beating_since, server_epoch
+        heartbeat_at, beating_since, server_epoch, schema_version
     )
     values (
         p_worker_id, p_name, p_host, p_pid, p_version, p_queues, p_slots, session_user, p_lease_seconds,
         coalesce(p_heartbeat_seconds, p_lease_seconds / 5), v_now + make_interval(secs => p_lease_seconds),
-        v_now, v_now, jobd.server_epoch()
+        v_now, v_now, jobd.server_epoch(), p_schema_version
     )
     on conflict (id) do update set
         lease_expires_at = excluded.lease_expires_at,
@@ -2499,7 +2499,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) IS 'Registers a daemon that has started.';
+COMMENT ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision, p_schema_version integer) IS 'Registers a daemon that has started.';
 
 CREATE FUNCTION jobd.reject_columns(job_id uuid, only_file text DEFAULT NULL::text) RETURNS text[]
     LANGUAGE plpgsql STABLE
@@ -4008,7 +4008,8 @@ CREATE TABLE jobd.worker (
     is_draining boolean DEFAULT false NOT NULL,
     lost_at timestamp with time zone,
     lost_reason text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    schema_version integer
 )
 WITH (fillfactor='20', autovacuum_vacuum_threshold='500', autovacuum_vacuum_scale_factor='0');
 
@@ -4190,7 +4191,8 @@ CREATE TABLE jobd.schema_version (
     version integer NOT NULL,
     name text NOT NULL,
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    applied_by text DEFAULT SESSION_USER NOT NULL
+    applied_by text DEFAULT SESSION_USER NOT NULL,
+    compatible_from integer NOT NULL
 );
 
 COMMENT ON TABLE jobd.schema_version IS 'The migrations that were applied, each once.';
@@ -4841,8 +4843,8 @@ GRANT ALL ON FUNCTION jobd.refuse_value(p_column text, p_constraint text, p_valu
 
 REVOKE ALL ON FUNCTION jobd.refuse_worker(p_worker_id uuid) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision) TO jobd_worker;
+REVOKE ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision, p_schema_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.register_worker(p_worker_id uuid, p_name text, p_host text, p_pid integer, p_version text, p_queues text[], p_slots integer, p_lease_seconds double precision, p_heartbeat_seconds double precision, p_schema_version integer) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.reject_columns(job_id uuid, only_file text) TO jobd_submitter;

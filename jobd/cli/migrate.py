@@ -25,6 +25,10 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether the schema is current; exit code 78 when it is not.")
     ] = False,
+    down_to: Annotated[
+        int | None,
+        typer.Option("--down-to", metavar="VERSION", help="Take back what was migrated since that version."),
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Lay jobd's schema, or bring it up to date.
@@ -33,6 +37,8 @@ def migrate(
     """
     if roles and not sql:
         raise Misused("--roles goes together with --sql only")
+    if down_to is not None and (sql or check):
+        raise Misused("--down-to goes together with neither --sql nor --check")
     settings = load_settings(database_url)
     if roles:
         sys.stdout.write(schema_text.load(settings.role_prefix).roles.sql)
@@ -40,6 +46,8 @@ def migrate(
         sys.stdout.write(anyio.run(_pending_sql, settings))
     elif check:
         raise typer.Exit(anyio.run(_check, settings))
+    elif down_to is not None:
+        anyio.run(_migrate_down, settings, down_to)
     else:
         anyio.run(_migrate, settings)
 
@@ -70,6 +78,19 @@ async def _migrate(settings: Settings) -> None:
         screen().print(f"The schema's functions are up to date again (version {before.known}).")
     else:
         screen().print(f"The schema is up to date: version {before.version} became {before.known}.")
+
+
+async def _migrate_down(settings: Settings, target: int) -> None:
+    async with opened(settings) as database:
+        before = await schema.check(database.connection, role_prefix=settings.role_prefix)
+    url = settings.secret("database_url") or ""
+    if await schema.migrate_down(url, target, role_prefix=settings.role_prefix):
+        screen().print(
+            f"The schema is version {target} again; it was {before.version}. "
+            "Next: jobd migrate of the release that goes with it."
+        )
+    else:
+        screen().print(f"The schema is version {before.version}; nothing to do.")
 
 
 def _no_complaint(state: SchemaState) -> str:

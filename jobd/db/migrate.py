@@ -16,10 +16,13 @@ import anyio
 import asyncpg
 
 from jobd.db import schema_text
+from jobd.db.queries import query
 from jobd.db.schema_state import SchemaState, compare
 from jobd.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
     from asyncpg import Connection
 
 # Whoever waits for a lock has all others wait behind it: so it waits briefly, and then lets them be for longer.
@@ -33,13 +36,30 @@ ADVISORY_KEY = 0x6A6F6264  # "jobd"
 async def migrate(url: str, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
     """Apply what is missing and give the names of what was applied; an empty list when all was current."""
     text = schema_text.load(role_prefix)
+    return await _patiently(url, lambda connection: _apply(connection, text))
+
+
+async def migrate_down(url: str, target: int, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
+    """Take back what later migrations made, down to that version; gives the names of the steps.
+
+    SchemaMismatch says why that cannot be; nothing is changed then.
+    """
+    text = schema_text.load(role_prefix)
+    return await _patiently(url, lambda connection: _take_back(connection, text, target))
+
+
+async def _patiently(url: str, change: Callable[[Connection], Awaitable[list[str]]]) -> list[str]:
+    """Try until no lock is in the way, each time in a transaction that waits for one only briefly."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     attempts = 0
     while True:
         try:
             connection = await _connect(url)
             try:
-                return await _apply(connection, text)
+                async with connection.transaction(isolation="read_committed", readonly=False):
+                    await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+                    await connection.execute(f"select pg_advisory_xact_lock({ADVISORY_KEY})")
+                    return await change(connection)
             finally:
                 await connection.close()
         except asyncpg.PostgresError as error:
@@ -76,23 +96,46 @@ async def _connect(url: str) -> Connection:
 
 
 async def _apply(connection: Connection, text: schema_text.SchemaText) -> list[str]:
-    async with connection.transaction(isolation="read_committed", readonly=False):
-        await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
-        await connection.execute(f"select pg_advisory_xact_lock({ADVISORY_KEY})")
-        state = await compare(connection, text)
-        if state.is_too_new:
-            raise SchemaMismatch(state.complaint())
-        if state.is_current or state.is_newer:
-            return []
-        applied = []
-        for part in text.parts(state.version):
-            try:
-                await connection.execute(part.sql)
-            except asyncpg.PostgresError as error:
-                error.add_note(f"while applying sql/{part.name}")
-                raise
-            applied.append(part.name)
-        return applied
+    state = await compare(connection, text)
+    if state.is_too_new:
+        raise SchemaMismatch(state.complaint())
+    if state.is_current or state.is_newer:
+        return []
+    return await _run(connection, text.parts(state.version))
+
+
+async def _take_back(connection: Connection, text: schema_text.SchemaText, target: int) -> list[str]:
+    state = await compare(connection, text)
+    if state.version <= target:
+        return []
+    if state.is_newer:
+        raise SchemaMismatch(
+            f"the schema is version {state.version}, this jobd knows {text.version}: "
+            "go down with the release that migrated it"
+        )
+    if target < schema_text.OLDEST_SUPPORTED:
+        raise SchemaMismatch(
+            f"there is no way down to version {target}: it leads back to the release before this one, "
+            f"which is version {schema_text.OLDEST_SUPPORTED}, and no further; restore a backup"
+        )
+    for contract in await connection.fetch(query("schema_contract_steps"), target):
+        raise SchemaMismatch(
+            f"there is no way down to version {target}: {contract['name']} was a contract step, and what it "
+            "removed is gone; go on with this release, or restore a backup"
+        )
+    return await _run(connection, text.parts_down(state.version, target))
+
+
+async def _run(connection: Connection, parts: Iterable[schema_text.Part]) -> list[str]:
+    applied = []
+    for part in parts:
+        try:
+            await connection.execute(part.sql)
+        except asyncpg.PostgresError as error:
+            error.add_note(f"while applying sql/{part.name}")
+            raise
+        applied.append(part.name)
+    return applied
 
 
 def _pause_seconds(attempts: int) -> float:
@@ -122,4 +165,6 @@ def _explained(error: asyncpg.PostgresError) -> Exception:
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         hint = error.hint or "an administrator can do this part: see `jobd migrate --sql --roles`"
         return ConfigurationError(f"{error.args[0]} ({hint})")
+    if isinstance(error, asyncpg.ObjectNotInPrerequisiteStateError):
+        return SchemaMismatch(f"{error.args[0]} ({error.hint})")
     return error

@@ -13,6 +13,7 @@ import anyio
 import asyncpg
 import orjson
 
+from jobd.db import schema_text
 from jobd.db.queries import query
 from jobd.db.transient import Advice, advice, error_class, is_disk_full
 from jobd.errors import DatabaseFull, DatabaseUnavailable
@@ -131,8 +132,7 @@ class Queue:
 
     async def register(self, worker_id: UUID, settings: Settings, version: str) -> None:
         """Enter this process as a worker, with a fresh lease."""
-        await self.fetch(
-            "daemon_register",
+        worker = (
             worker_id,
             settings.instance,
             platform.node(),
@@ -143,6 +143,10 @@ class Queue:
             settings.lease_seconds,
             settings.heartbeat_seconds,
         )
+        if await self._value("daemon_schema_is_noted"):
+            await self.fetch("daemon_register", *worker, schema_text.load(settings.role_prefix).version)
+        else:
+            await self.fetch("daemon_register_without_schema", *worker)
 
     async def deregister(self, worker_id: UUID) -> None:
         """Strike the worker off; it must hold no job."""

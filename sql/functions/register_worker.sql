@@ -8,7 +8,8 @@ create or replace function jobd.register_worker(
     p_queues text[],
     p_slots int,
     p_lease_seconds float8,
-    p_heartbeat_seconds float8 default null  -- how often it means to beat; default a fifth of the lease
+    p_heartbeat_seconds float8 default null,  -- how often it means to beat; default a fifth of the lease
+    p_schema_version int default null  -- the newest version of the schema that it knows; null: the release before
 )
 returns timestamptz
 language plpgsql
@@ -25,12 +26,12 @@ begin
     -- The same id again: the answer to the first call was lost on its way.
     insert into jobd.worker as w (
         id, name, host, pid, version, queues, slots, login_name, lease_seconds, heartbeat_seconds, lease_expires_at,
-        heartbeat_at, beating_since, server_epoch
+        heartbeat_at, beating_since, server_epoch, schema_version
     )
     values (
         p_worker_id, p_name, p_host, p_pid, p_version, p_queues, p_slots, session_user, p_lease_seconds,
         coalesce(p_heartbeat_seconds, p_lease_seconds / 5), v_now + make_interval(secs => p_lease_seconds),
-        v_now, v_now, jobd.server_epoch()
+        v_now, v_now, jobd.server_epoch(), p_schema_version
     )
     on conflict (id) do update set
         lease_expires_at = excluded.lease_expires_at,
@@ -48,5 +49,5 @@ begin
 end
 $$;
 
-comment on function jobd.register_worker(uuid, text, text, int, text, text[], int, float8, float8) is
+comment on function jobd.register_worker(uuid, text, text, int, text, text[], int, float8, float8, int) is
     'Registers a daemon that has started.';

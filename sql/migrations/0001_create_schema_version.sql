@@ -1,3 +1,4 @@
+-- Expand.
 -- What has been applied to this database. Old daemons: there are none.
 
 create table jobd.schema_version (

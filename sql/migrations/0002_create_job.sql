@@ -1,3 +1,4 @@
+-- Expand.
 -- The job row, which is the interface of applications. Old daemons: there are none.
 --
 -- fillfactor: progress is written at every batch; with room on the page such an update is HOT and touches no index.

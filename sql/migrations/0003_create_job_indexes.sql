@@ -1,3 +1,4 @@
+-- Expand.
 -- One index per question that is asked often. tests/sql names the query that each of them serves.
 -- Old daemons: there are none.
 

@@ -1,3 +1,4 @@
+-- Expand.
 -- What is written about a job, beside its row. Old daemons: there are none.
 --
 -- No foreign keys: one from job_event costs a quarter of the insert rate of jobs, one from job_error triples the

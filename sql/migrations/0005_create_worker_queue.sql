@@ -1,3 +1,4 @@
+-- Expand.
 -- Who works, what may be claimed, and who may submit. Old daemons: there are none.
 
 create table jobd.worker (

@@ -1,3 +1,4 @@
+-- Expand.
 -- Rules that are data: which status may follow which, and which options are known (filled by sql/data).
 -- Old daemons: there are none.
 

@@ -1,3 +1,4 @@
+-- Expand.
 -- Jobs of many files, and content that was imported before. Old daemons may keep running: columns are added, and
 -- functions get parameters with defaults.
 

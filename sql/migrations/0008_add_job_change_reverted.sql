@@ -1,3 +1,4 @@
+-- Expand.
 -- What became of undoing a change. Old daemons may keep running: they write no changes.
 
 alter table jobd.job_change

@@ -1,3 +1,4 @@
+-- Expand.
 -- Refused records by their columns, so that they can be mended without knowing how their file was written. Old daemons
 -- may keep running: the column is added, and the functions get parameters with defaults.
 

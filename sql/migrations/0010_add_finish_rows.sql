@@ -1,3 +1,4 @@
+-- Expand.
 -- A job completes only where all rows that its worker committed are there. Old daemons may keep running: the function
 -- gets a parameter with a default.
 

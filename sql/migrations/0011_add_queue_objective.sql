@@ -1,3 +1,4 @@
+-- Expand.
 -- How long jobs of a queue may wait, as data: what is measured and what wakes somebody is held against it. Old daemons
 -- may keep running: the column has a default, and they read the sample by the names of its columns.
 

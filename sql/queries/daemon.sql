@@ -7,7 +7,16 @@ select oid as role_oid,
 from pg_roles
 where rolname = current_user;
 
+-- name: daemon_schema_is_noted
+-- Whether the schema notes which version each worker knows; that of the release before does not.
+select to_regprocedure('jobd.register_worker(uuid, text, text, int, text, text[], int, float8, float8, int)') is not null;
+
 -- name: daemon_register
+select jobd.register_worker(
+    $1::uuid, $2::text, $3::text, $4::int, $5::text, $6::text[], $7::int, $8::float8, $9::float8, $10::int
+);
+
+-- name: daemon_register_without_schema
 select jobd.register_worker($1::uuid, $2::text, $3::text, $4::int, $5::text, $6::text[], $7::int, $8::float8, $9::float8);
 
 -- name: daemon_beat

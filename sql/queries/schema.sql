@@ -8,3 +8,13 @@ select
     max((to_jsonb(applied) ->> 'compatible_from')::int) as compatible_from,
     (select laid.sha256 from jobd.schema_text as laid) as sha256
 from jobd.schema_version as applied;
+
+-- name: schema_contract_steps
+-- Migrations above a version that raised what daemons must know.
+select applied.name
+from jobd.schema_version as applied
+where applied.version > $1::int
+    and applied.compatible_from > (
+        select max(earlier.compatible_from) from jobd.schema_version as earlier where earlier.version = applied.version - 1
+    )
+order by applied.version;

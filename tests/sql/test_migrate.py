@@ -57,7 +57,7 @@ async def test_an_unusual_role_prefix_is_refused(database: Database) -> None:
 
 
 async def test_a_schema_that_is_newer_is_refused_and_left_alone(database: Database) -> None:
-    await database.execute("insert into jobd.schema_version (version, name) values (9999, 'from the future')")
+    await database.execute("insert into jobd.schema_version values (9999, 'from the future', now(), 'them', 9999)")
     with pytest.raises(SchemaMismatch, match="upgrade jobd"):
         await migrate.migrate(database.url)
     state = await migrate.check(await database.connect())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from jobd.db import schema_text
@@ -18,3 +19,10 @@ async def later_schema(database: Database, compatible_from: int | None) -> None:
         schema_text.load().version + 1,
         compatible_from,
     )
+
+
+def with_migration(text: schema_text.SchemaText, sql: str) -> schema_text.SchemaText:
+    """The schema of a release that brings one migration more."""
+    number = text.version + 1
+    part = schema_text.Part(f"migrations/{number:04}_later.sql", sql)
+    return dataclasses.replace(text, migrations=(*text.migrations, part))

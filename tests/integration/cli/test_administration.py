@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from jobd.cli.app import app
+from jobd.db import schema_text
 from tests.support.command import start
 from tests.support.names import unique
+from tests.support.schema import later_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,26 @@ async def test_functions_of_another_release_are_brought_up_to_date(database: Dat
     exit_code, text, _ = await run("migrate", "--check", JOBD_DATABASE_URL=database.url)
     assert (exit_code, "jobd migrate" in text) == (78, True)
     assert "up to date again" in (await run("migrate", JOBD_DATABASE_URL=database.url))[1]
+
+
+async def test_what_the_last_release_migrated_is_taken_back_and_applied_again(database: Database) -> None:
+    oldest, url = str(schema_text.OLDEST_SUPPORTED), database.url
+    assert f"version {oldest} again" in (await run("migrate", "--down-to", oldest, JOBD_DATABASE_URL=url))[1]
+    assert "nothing to do" in (await run("migrate", "--down-to", oldest, JOBD_DATABASE_URL=url))[1]
+    exit_code, text, _ = await run("migrate", "--check", JOBD_DATABASE_URL=url)
+    assert (exit_code, "works with both" in text) == (78, True)
+    assert f"version {oldest} became" in (await run("migrate", JOBD_DATABASE_URL=url))[1]
+    exit_code, _, complaint = await run("migrate", "--down-to", "3", JOBD_DATABASE_URL=url)
+    assert (exit_code, "no way down to version 3" in complaint) == (78, True)
+    assert (await run("migrate", "--check", "--down-to", "3", JOBD_DATABASE_URL=url))[0] == 2
+
+
+async def test_on_a_later_schema_that_admits_it_there_is_nothing_to_migrate(database: Database) -> None:
+    await later_schema(database, compatible_from=schema_text.load().version)
+    exit_code, text, _ = await run("migrate", "--check", JOBD_DATABASE_URL=database.url)
+    assert (exit_code, "of a later release" in text) == (0, True)
+    exit_code, text, _ = await run("migrate", JOBD_DATABASE_URL=database.url)
+    assert (exit_code, "nothing to do" in text) == (0, True)
 
 
 async def test_the_daemon_does_not_start_with_a_setting_that_is_wrong(database: Database, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ async def test_an_empty_database_lacks_the_schema_and_nothing_else_is_asked(
 async def test_a_schema_of_another_release_is_told(database: Database, examine: Examine) -> None:
     await database.execute("update jobd.schema_text set sha256 = 'another'")
     assert levels(await examine(), "schema") == {"warning"}
-    await database.execute("insert into jobd.schema_version (version, name) values (9000, 'later')")
+    await database.execute("insert into jobd.schema_version values (9000, 'later', now(), 'them', 9000)")
     [(level, message, remedy)] = (await examine())["schema"]
     assert (level, "9000" in message, remedy) == ("problem", True, "upgrade jobd")
 

@@ -18,8 +18,8 @@ KNOWN = schema_text.load().version
 
 
 async def test_a_schema_that_does_not_say_whom_it_admits_stops_a_daemon(target: Database, tmp_path: Path) -> None:
-    await target.execute("insert into jobd.schema_version (version, name) values (9000, 'later')")
     await target.execute("alter table jobd.schema_version drop column if exists compatible_from")
+    await target.execute("insert into jobd.schema_version (version, name) values (9000, 'later')")
     with daemon_process(target, tmp_path) as daemon:
         assert await daemon.exit_code() == 78
         assert "upgrade jobd" in daemon.log_path.read_text()
