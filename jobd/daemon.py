@@ -125,7 +125,7 @@ class Daemon:
         )
         connector.hosts.on_moved = self._database_moved
         self._startup = Startup(parts, worker, logins)
-        self._pruner = Pruner(parts)
+        self._pruner = Pruner(parts, worker)
         self._sampler = Sampler(parts, lanes, on_too_new=self._schema_moved_on)
         self._lag = Lag(parts)
         self._reloader = Reloader(parts, lanes, finisher)
@@ -230,8 +230,8 @@ class Daemon:
     async def _came_up(self) -> bool:
         """Wait until this daemon may work; False when it was told to stop meanwhile."""
         failures = 0
-        # An attempt connects, and asks three things at most.
-        attempt_seconds = self.settings.connect_timeout_seconds + 3 * self.settings.command_timeout_seconds
+        # An attempt connects, and asks a few things.
+        attempt_seconds = self.settings.connect_timeout_seconds + 6 * self.settings.command_timeout_seconds
         while not self._stops:
             self._reporter.wait_up_to(attempt_seconds)
             reason = await self._startup.reason_to_wait()
@@ -326,7 +326,7 @@ class Daemon:
                 group.start_soon(self._close_tracing, self._parts.tracing, seconds)
             with anyio.move_on_after(seconds):
                 try:
-                    await self._parts.queue.deregister(self.worker.id)
+                    await self.worker.leave()
                 except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                     _log.warning("could not deregister; the lease expires by itself", error=error)
         self._parts.pool.terminate()

@@ -9,6 +9,7 @@
     ├── HostNotReady                  a job cannot run just now, here or at all: it is handed back, and waits
     ├── SourceUnavailable             a remote source cannot be reached just now: the job is tried again
     ├── SchemaMismatch                the database's schema is missing, older or newer than this jobd
+    ├── ForeignDatabase               the database belongs to another environment, or is a copy: nothing is started
     ├── JobError                      about one job, which it carries as ``job_id``
     │   ├── JobNotFound               unknown id, or another submitter's job
     │   ├── StaleVersion              ``expected_version`` was not the job's version; nothing changed
@@ -64,6 +65,10 @@ class SourceUnavailable(JobdError):
 
 class SchemaMismatch(JobdError):
     """The schema in the database is missing, or not one that this version can work with."""
+
+
+class ForeignDatabase(JobdError):
+    """The database belongs to another environment, or is a copy of this one's: it has to be adopted first."""
 
 
 class JobError(JobdError):

@@ -78,6 +78,12 @@ class Settings(BaseModel):
         None, description="From it the passwords of the submitters' logins are derived; the same for `jobd grant`."
     )
     submitter_secret_file: Path | None = Field(None, description="File with that secret.")
+    environment: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        description="What the database belongs to, for instance `production`: the first `jobd migrate` notes it, "
+        "and daemons of another one, or in a copy of the database, start nothing until `jobd migrate --adopt`.",
+    )
     role_prefix: str = Field(
         "jobd_", pattern=r"^[a-z_][a-z0-9_]{0,30}$", description="What the names of jobd's roles begin with."
     )

@@ -590,6 +590,22 @@ $$;
 
 COMMENT ON FUNCTION jobd.cursor_position(p_cursor jsonb) IS 'What two cursors of a job are compared by.';
 
+CREATE FUNCTION jobd.database_identity(OUT system_identifier bigint, OUT database_oid oid) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+begin
+    select d.oid into database_oid from pg_catalog.pg_database d where d.datname = current_database();
+    begin
+        select c.system_identifier into system_identifier from pg_catalog.pg_control_system() c;
+    exception when insufficient_privilege or undefined_function or feature_not_supported then
+        null;  -- some hosted servers keep it to themselves
+    end;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.database_identity(OUT system_identifier bigint, OUT database_oid oid) IS 'Which database of which cluster this is.';
+
 CREATE FUNCTION jobd.dead_workers(p_worker_id uuid) RETURNS TABLE(worker_id uuid, login_names text[])
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -627,6 +643,22 @@ CREATE FUNCTION jobd.ending(p_outcome text, p_cancel_requested boolean, p_pause_
     RETURN CASE WHEN (p_cancel_requested OR (p_outcome = 'cancelled'::text)) THEN 'cancelled'::text WHEN (p_outcome = ANY (ARRAY['completed'::text, 'failed'::text])) THEN p_outcome WHEN ((p_outcome = 'retry'::text) AND (p_retry_count >= p_max_retries)) THEN 'failed'::text WHEN p_pause_requested THEN 'paused'::text ELSE 'pending'::text END;
 
 COMMENT ON FUNCTION jobd.ending(p_outcome text, p_cancel_requested boolean, p_pause_requested boolean, p_retry_count integer, p_max_retries integer) IS 'What an outcome makes of a job.';
+
+CREATE FUNCTION jobd.environment_obstacle(p_name text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+    select case
+        when e.name is distinct from p_name then
+            format('the database belongs to the environment %s, this daemon to %s', e.name, coalesce(p_name, 'none'))
+        when e.database_oid <> i.database_oid or e.system_identifier <> i.system_identifier then
+            format('the database is a copy of the one that was recorded as the environment %s', e.name)
+    end
+    from jobd.environment e
+    cross join jobd.database_identity() i
+$$;
+
+COMMENT ON FUNCTION jobd.environment_obstacle(p_name text) IS 'Why a daemon of an environment must not work in this database; null where it may.';
 
 CREATE FUNCTION jobd.erase(job_id uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -2239,6 +2271,27 @@ $$;
 
 COMMENT ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) IS 'Keeps which rows a batch changed, and how; fenced by the lease.';
 
+CREATE FUNCTION jobd.record_environment(p_name text, p_adopt boolean DEFAULT false) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
+    AS $$
+begin
+    insert into jobd.environment as e (name, system_identifier, database_oid)
+    select p_name, i.system_identifier, i.database_oid
+    from jobd.database_identity() i
+    on conflict (is_only) do update set
+        name = excluded.name,
+        system_identifier = excluded.system_identifier,
+        database_oid = excluded.database_oid,
+        recorded_by = excluded.recorded_by,
+        created_at = excluded.created_at
+    where p_adopt;
+    return found;
+end
+$$;
+
+COMMENT ON FUNCTION jobd.record_environment(p_name text, p_adopt boolean) IS 'Records which environment the database belongs to.';
+
 CREATE FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'jobd', 'pg_temp'
@@ -3822,6 +3875,19 @@ ALTER TABLE ONLY jobd.blob ALTER COLUMN data SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE jobd.blob IS 'Bytes to import, kept in the database: the source blob:<id>.';
 
+CREATE TABLE jobd.environment (
+    is_only boolean DEFAULT true NOT NULL,
+    name text NOT NULL,
+    system_identifier bigint,
+    database_oid oid NOT NULL,
+    recorded_by text DEFAULT SESSION_USER NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT environment_is_only CHECK (is_only),
+    CONSTRAINT environment_name_is_well_formed CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'::text))
+);
+
+COMMENT ON TABLE jobd.environment IS 'The environment that the database belongs to, and the database that it was then.';
+
 CREATE TABLE jobd.import_ledger (
     id bigint NOT NULL,
     submitted_role text NOT NULL,
@@ -4208,6 +4274,9 @@ COMMENT ON TABLE jobd.transition IS 'The transitions of a job; everything that i
 
 ALTER TABLE ONLY jobd.blob
     ADD CONSTRAINT blob_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY jobd.environment
+    ADD CONSTRAINT environment_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY jobd.import_ledger
     ADD CONSTRAINT import_ledger_pkey PRIMARY KEY (id);
@@ -4674,6 +4743,8 @@ GRANT ALL ON FUNCTION jobd.commit_bundle(p_job_ids uuid[], p_lease_tokens bigint
 
 REVOKE ALL ON FUNCTION jobd.cursor_position(p_cursor jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION jobd.database_identity(OUT system_identifier bigint, OUT database_oid oid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION jobd.dead_workers(p_worker_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.dead_workers(p_worker_id uuid) TO jobd_worker;
 
@@ -4681,6 +4752,9 @@ REVOKE ALL ON FUNCTION jobd.deregister_worker(p_worker_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.deregister_worker(p_worker_id uuid) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.ending(p_outcome text, p_cancel_requested boolean, p_pause_requested boolean, p_retry_count integer, p_max_retries integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION jobd.environment_obstacle(p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION jobd.environment_obstacle(p_name text) TO jobd_worker;
 
 REVOKE ALL ON FUNCTION jobd.erase(job_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION jobd.erase(job_id uuid) TO jobd_submitter;
@@ -4821,6 +4895,8 @@ REVOKE ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, 
 GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_worker;
 GRANT ALL ON FUNCTION jobd.record_changes(p_job_id uuid, p_lease_token bigint, p_key jsonb[], p_change text[], p_before jsonb[], p_after jsonb[]) TO jobd_submitter;
 
+REVOKE ALL ON FUNCTION jobd.record_environment(p_name text, p_adopt boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION jobd.record_errors(p_job_id uuid, p_submitted_role_oid oid, p_errors_before bigint, p_row bigint[], p_line bigint[], p_file text[], p_field text[], p_type text[], p_code text[], p_message text[], p_sqlstate text[], p_constraint text[], p_raw text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION jobd.record_files(p_job_id uuid, p_files jsonb) FROM PUBLIC;
@@ -4960,6 +5036,9 @@ GRANT SELECT ON TABLE jobd.active_jobs TO jobd_admin;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_submitter;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE jobd.blob TO jobd_admin;
+
+GRANT SELECT ON TABLE jobd.environment TO jobd_worker;
+GRANT SELECT ON TABLE jobd.environment TO jobd_admin;
 
 GRANT SELECT ON TABLE jobd.import_ledger TO jobd_submitter;
 GRANT SELECT ON TABLE jobd.import_ledger TO jobd_worker;

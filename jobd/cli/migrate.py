@@ -11,13 +11,14 @@ import typer
 from jobd.cli.database import DatabaseUrl, load_settings, opened
 from jobd.cli.exits import ExitCode, Misused
 from jobd.cli.screen import screen
+from jobd.db import environment, schema_text
 from jobd.db import migrate as schema
-from jobd.db import schema_text
 from jobd.db.schema_state import SchemaState
+from jobd.errors import ConfigurationError
 from jobd.settings import Settings
 
 
-def migrate(
+def migrate(  # noqa: PLR0917  typer passes them by name
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run, and run nothing.")] = False,
     roles: Annotated[
         bool, typer.Option("--roles", help="With --sql: only the roles, which an administrator must make.")
@@ -29,6 +30,10 @@ def migrate(
         int | None,
         typer.Option("--down-to", metavar="VERSION", help="Take back what was migrated since that version."),
     ] = None,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Let the database, a copy perhaps, belong to JOBD_ENVIRONMENT from now on."),
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Lay jobd's schema, or bring it up to date.
@@ -39,7 +44,11 @@ def migrate(
         raise Misused("--roles goes together with --sql only")
     if down_to is not None and (sql or check):
         raise Misused("--down-to goes together with neither --sql nor --check")
+    if adopt and (sql or check or down_to is not None):
+        raise Misused("--adopt goes together with no other option")
     settings = load_settings(database_url)
+    if adopt and settings.environment is None:
+        raise ConfigurationError("JOBD_ENVIRONMENT: set it to what the database is to belong to, to adopt it")
     if roles:
         sys.stdout.write(schema_text.load(settings.role_prefix).roles.sql)
     elif sql:
@@ -49,27 +58,44 @@ def migrate(
     elif down_to is not None:
         anyio.run(_migrate_down, settings, down_to)
     else:
-        anyio.run(_migrate, settings)
+        anyio.run(_migrate, settings, adopt)
 
 
 async def _pending_sql(settings: Settings) -> str:
     async with opened(settings) as database:
-        return await schema.pending_sql(database.connection, role_prefix=settings.role_prefix)
+        return await schema.pending_sql(
+            database.connection, role_prefix=settings.role_prefix, environment=settings.environment
+        )
 
 
 async def _check(settings: Settings) -> int:
     async with opened(settings) as database:
         state = await schema.check(database.connection, role_prefix=settings.role_prefix)
-    complaint = state.complaint()
+        foreign = await environment.obstacle(database.connection, settings.environment)
+    complaint = "; ".join(each for each in (state.complaint(), foreign) if each)
     screen().print(complaint or _no_complaint(state))
     return ExitCode.CONFIGURATION if complaint else ExitCode.DONE
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings, adopt: bool) -> None:
     # What is wrong with the connection is said in the same words as by every other command.
     async with opened(settings) as database:
         before = await schema.check(database.connection, role_prefix=settings.role_prefix)
-    applied = await schema.migrate(settings.secret("database_url") or "", role_prefix=settings.role_prefix)
+        applied = await schema.migrate(
+            settings.secret("database_url") or "",
+            role_prefix=settings.role_prefix,
+            environment=settings.environment,
+            adopt=adopt,
+        )
+        foreign = await environment.obstacle(database.connection, settings.environment)
+    _say_what_became(before, [name for name in applied if not name.startswith("environment ")])
+    if len(applied) and applied[-1].startswith("environment "):
+        screen().print(f"The database belongs to the environment {settings.environment} now.")
+    if foreign is not None:
+        screen().print(f"But {foreign}.")
+
+
+def _say_what_became(before: SchemaState, applied: list[str]) -> None:
     if not applied:
         screen().print(f"{_no_complaint(before)[:-1]}; nothing to do.")
     elif before.version == 0:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import asyncpg
 
+from jobd.db import environment as environments
 from jobd.db import schema_text
 from jobd.db.queries import query
 from jobd.db.schema_state import SchemaState, compare
@@ -33,10 +34,28 @@ GIVE_UP_SECONDS = 120
 ADVISORY_KEY = 0x6A6F6264  # "jobd"
 
 
-async def migrate(url: str, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
-    """Apply what is missing and give the names of what was applied; an empty list when all was current."""
+async def migrate(
+    url: str,
+    *,
+    role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX,
+    environment: str | None = None,
+    adopt: bool = False,
+) -> list[str]:
+    """Apply what is missing and give the names of what was applied; an empty list when all was current.
+
+    ``environment`` is recorded as what the database belongs to, where nothing is recorded yet or with ``adopt``.
+    """
     text = schema_text.load(role_prefix)
-    return await _patiently(url, lambda connection: _apply(connection, text))
+
+    async def apply(connection: Connection) -> list[str]:
+        applied = await _apply(connection, text)
+        if environment is not None:
+            await connection.execute(f"set local role {text.owner}")
+            if await environments.record(connection, environment, adopt=adopt):
+                applied.append(f"environment {environment}")
+        return applied
+
+    return await _patiently(url, apply)
 
 
 async def migrate_down(url: str, target: int, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> list[str]:
@@ -76,7 +95,12 @@ async def check(connection: Connection, *, role_prefix: str = schema_text.DEFAUL
     return await compare(connection, schema_text.load(role_prefix))
 
 
-async def pending_sql(connection: Connection, *, role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX) -> str:
+async def pending_sql(
+    connection: Connection,
+    *,
+    role_prefix: str = schema_text.DEFAULT_ROLE_PREFIX,
+    environment: str | None = None,
+) -> str:
     """Write out the script that :func:`migrate` would run on this database (``--sql``)."""
     text = schema_text.load(role_prefix)
     state = await compare(connection, text)
@@ -84,7 +108,7 @@ async def pending_sql(connection: Connection, *, role_prefix: str = schema_text.
         raise SchemaMismatch(
             f"the schema is version {state.version}, this jobd knows {state.known}: there is no script"
         )
-    return text.script(state.version)
+    return text.script(state.version, environment)
 
 
 async def _connect(url: str) -> Connection:

@@ -136,10 +136,12 @@ class SchemaText:
             "text", "update jobd.schema_text set sha256 = 'of a step down', applied_at = clock_timestamp();"
         )
 
-    def script(self, version: int) -> str:
+    def script(self, version: int, environment: str | None = None) -> str:
         """The same as one script for psql, for administrators who apply changes themselves."""
         guard = _GUARD.format(version=version)
         body = "\n".join(f"-- {part.name}\n{part.sql.strip()}\n" for part in self.parts(version))
+        if environment is not None:
+            body += f"\n-- environment\ndo $$ begin perform jobd.record_environment('{environment}'); end $$;\n"
         begin = "\\set ON_ERROR_STOP on\nbegin;\nset local lock_timeout = '1s';\n"
         return f"{begin}{guard}\n{body}\nreset role;\ncommit;\n"
 

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 
 import asyncpg
 
-from jobd.errors import DatabaseFull, DatabaseUnavailable
+from jobd.errors import DatabaseFull, DatabaseUnavailable, ForeignDatabase
 
 
 class ErrorClass(StrEnum):
@@ -92,6 +92,8 @@ def error_class(error: BaseException) -> ErrorClass | None:
 
 def why_away(error: BaseException) -> str:
     """In words for the operator: why the database cannot be worked with just now."""
+    if isinstance(error, ForeignDatabase):
+        return str(error)
     cause = error.__cause__ if isinstance(error, DatabaseUnavailable) and error.__cause__ is not None else error
     if isinstance(cause, DatabaseUnavailable):
         return str(cause)

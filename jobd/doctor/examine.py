@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from jobd.doctor import connection, listener, places, roles, schema, server_settings, upkeep, work
+from jobd.doctor import connection, environment, listener, places, roles, schema, server_settings, upkeep, work
 from jobd.doctor.finding import Level, unknown
 from jobd.doctor.patient import Patient
 
@@ -34,6 +34,7 @@ GENERAL: tuple[Question, ...] = (
     schema.version,
 )
 OF_SCHEMA: tuple[Question, ...] = (
+    environment.belonging,
     schema.parts,
     roles.daemon,
     roles.submitters,

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from jobd import log
+from jobd.db import environment
 from jobd.db.queries import query
 from jobd.db.transient import ErrorClass, error_class, sqlstate_of, why_away
+from jobd.errors import ForeignDatabase
 from jobd.model.status import Outcome, StopReason
 from jobd.runner.fence import WORKER_GONE
 from jobd.runner.wakeup import Wakeup
@@ -62,9 +64,13 @@ class Heartbeat:
 
     async def step(self) -> float:
         """Beat once; gives the delay until the next."""
+        if self._worker.has_left:
+            return self._settings.heartbeat_seconds
         try:
             sent_at, claims_in_flight, rows = await self._beat()
         except Exception as error:
+            if self._worker.has_left:
+                return self._settings.heartbeat_seconds
             await self._failed(error)
             raise
         self._renewed(sent_at)
@@ -117,6 +123,8 @@ class Heartbeat:
         if self._connection is None or self._connection.is_closed():
             with anyio.fail_after(self._settings.connect_timeout_seconds):
                 self._connection = await self._connector.open()
+                # Whatever takes a database's place takes the connections to it first.
+                await environment.require_own(self._connection, self._settings.environment)
         presence = self._worker.presence
         claims_in_flight = self._running.claims_in_flight
         sent_at = time.monotonic()
@@ -148,6 +156,7 @@ class Heartbeat:
         """The lease goes on; where that was in doubt, whoever waits for the database need not any longer."""
         was_away = self.trouble is not None or not self._running.is_trusted
         self.trouble = None
+        self._worker.is_abroad = False
         self._running.is_read_only = False
         self._running.renewed(sent_at, self._settings.lease_seconds)
         self._metrics.database.up.set(1)
@@ -158,6 +167,8 @@ class Heartbeat:
 
     async def _failed(self, error: Exception) -> None:
         self.trouble = why_away(error)
+        if isinstance(error, ForeignDatabase):
+            self._went_abroad()
         self._running.is_read_only = error_class(error) is ErrorClass.READ_ONLY
         self._metrics.database.count_error(error_class(error))
         self._metrics.database.up.set(0)
@@ -166,6 +177,15 @@ class Heartbeat:
         self.close()
         if sqlstate_of(error) == WORKER_GONE:
             await self._worker.was_declared_dead()
+
+    def _went_abroad(self) -> None:
+        """The jobs that are held belong to a database that is not there any more: stop them at once."""
+        if not self._worker.is_abroad:
+            _log.error("the database is not this environment's", reason=self.trouble)
+        self._worker.is_abroad = True
+        self._running.trust_deadline = time.monotonic()
+        for held in self._running.unfinished():
+            held.lose("fenced")
 
     def _remaining(self) -> float:
         return self._running.trust_deadline - time.monotonic()

@@ -62,6 +62,9 @@ class Listener:
 
     async def step(self) -> float:
         """Connect where needed, then test; gives the delay until the next test."""
+        if self._worker.is_abroad:
+            self.close()
+            return jittered(TEST_SECONDS)  # called when the database is this environment's again
         if not self._connector.may_listen:
             return self._give_up(WITHOUT_URL)
         is_pooled = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobd import log
 from jobd.db.transient import Advice, advice
-from jobd.errors import DatabaseUnavailable
+from jobd.errors import DatabaseUnavailable, ForeignDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container
@@ -60,7 +60,9 @@ async def run_loop(
             failures = 0
         except Exception as error:  # noqa: BLE001  a loop outlives whatever happens in a round, and says so
             failures += 1
-            is_outage = isinstance(error, DatabaseUnavailable) or advice(error) is Advice.RECONNECT
+            is_outage = (
+                isinstance(error, DatabaseUnavailable | ForeignDatabase) or advice(error) is Advice.RECONNECT
+            )
             if failures == 1 or not is_outage:
                 _log.warning("round failed", loop=name, error=error, failures=failures)
             delay = backoff_seconds(failures, backoff_max)

@@ -11,6 +11,7 @@ from jobd.services.loop import jittered
 
 if TYPE_CHECKING:
     from jobd.runner.parts import Parts
+    from jobd.services.worker import Worker
 
 SWEEP_SECONDS = 20.0
 GATES_MAX = 1000
@@ -24,7 +25,8 @@ _log = log.get("pruner")
 class Pruner:
     """One step is one bounded sweep."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, worker: Worker) -> None:
+        self._worker = worker
         self._queue = parts.queue
         self._prune_after_days = parts.settings.prune_after_days
         # Not at once: daemons that are restarted together would all begin with it.
@@ -33,6 +35,8 @@ class Pruner:
 
     async def step(self) -> float:
         """Sweep; gives the delay until the next."""
+        if self._worker.is_abroad:
+            return jittered(SWEEP_SECONDS)
         opened: int = (await self._queue.fetch("daemon_open_gates", GATES_MAX))[0][0]
         is_more = await self._prune() if time.monotonic() >= self._prune_at else False
         if opened >= GATES_MAX:

@@ -38,6 +38,8 @@ class Rescuer:
 
     async def step(self) -> float:
         """One round; gives the delay until the next."""
+        if self._worker.is_abroad:
+            return jittered(self._settings.lease_seconds)
         dead = await self._queue.fetch("daemon_dead_workers", self._worker.id)
         for row in dead:
             await self._terminate_backends(row["worker_id"], row["login_names"] or ())

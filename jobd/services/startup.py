@@ -1,4 +1,4 @@
-"""What a daemon waits for before it works: a database, a schema to work with, and the right to."""
+"""What a daemon waits for before it works: a database of its own, a schema to work with, and the right to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from jobd import log
-from jobd.db import migrate
+from jobd.db import environment, migrate
 from jobd.db.schema_text import OLDEST_SUPPORTED
 from jobd.db.transient import why_away
 from jobd.errors import ConfigurationError, SchemaMismatch
@@ -28,6 +28,7 @@ class Startup:
         self._pool = parts.pool
         self._queue = parts.queue
         self._metrics = parts.metrics.database
+        self._environment = parts.settings.environment
         self._role_prefix = parts.settings.role_prefix
         self._worker = worker
         self._logins = logins
@@ -63,6 +64,7 @@ class Startup:
             refusal = f"the role {role} may not work here: run `grant {self._role_prefix}worker to {role}`"
             try:
                 schema = await migrate.check(connection, role_prefix=self._role_prefix)
+                foreign = await environment.obstacle(connection, self._environment)
             except asyncpg.InsufficientPrivilegeError:
                 return refusal
         self._metrics.schema.set(schema.version)
@@ -79,6 +81,8 @@ class Startup:
             _log.warning("a schema of the release before", version=schema.version, remedy="jobd migrate")
         elif not schema.is_text_current:
             _log.warning("functions of another release", remedy="jobd migrate")
+        if foreign is not None:
+            return foreign
         identity = await self._queue.identity()
         self._logins.own_role_oid = identity["role_oid"]
         return None if identity["may_claim"] else refusal

@@ -38,6 +38,10 @@ class Worker:
         self.id: UUID = uuid4()
         self._logged = _LoggedId(self.id)
         self.is_draining = False
+        # Struck off by its own wish: that a beat under way finds no row is no reason to come back.
+        self.has_left = False
+        # Another environment's database, or a copy, took the place of its own: it starts and sends nothing there.
+        self.is_abroad = False
         self.presence: Presence | None = None
         self.on_renamed: Callable[[], None] = lambda: None
         self._version = version
@@ -62,6 +66,11 @@ class Worker:
         await self._queue.register(self.id, self._settings, self._version)
         self._running.renewed(sent_at, self._settings.lease_seconds)
         _log.info("worker registered", name=self._settings.instance, queues=self._settings.queues)
+
+    async def leave(self) -> None:
+        """Strike this worker off, for good."""
+        self.has_left = True
+        await self._queue.deregister(self.id)
 
     async def was_declared_dead(self) -> None:
         """Others took this worker's jobs: stop them, and begin again as a new worker."""

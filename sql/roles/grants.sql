@@ -44,8 +44,8 @@ grant update (reverted_at, revert_problem) on jobd.job_change to jobd_submitter,
 -- the caller is: the other policies read jobd.submitter with the caller's rights.
 grant select on jobd.worker, jobd.queue, jobd.transition, jobd.option, jobd.submitter
 to jobd_submitter, jobd_worker, jobd_admin;
--- A daemon looks at its start whether the schema is the one it was made for.
-grant select on jobd.schema_version, jobd.schema_text to jobd_worker, jobd_admin;
+-- A daemon looks at its start whether the schema is one it can work with, and the database its environment's.
+grant select on jobd.schema_version, jobd.schema_text, jobd.environment to jobd_worker, jobd_admin;
 -- `jobd grant` by an administrator who is no superuser.
 grant insert, update, delete on jobd.submitter to jobd_admin;
 
@@ -75,7 +75,7 @@ grant execute on function jobd.release to jobd_admin;
 grant execute on function
     jobd.register_worker, jobd.heartbeat, jobd.deregister_worker, jobd.claim, jobd.next_due_at, jobd.begin,
     jobd.begin_bundle, jobd.finish, jobd.rescue, jobd.dead_workers, jobd.open_gates, jobd.log, jobd.sample_queues,
-    jobd.target_state
+    jobd.target_state, jobd.environment_obstacle
 to jobd_worker;
 -- Batches run on a connection that is authenticated as the submitter's login, and that login ends its own
 -- connections when its worker died. commit_batch looks at session_user; terminate_backends has no rights to lend.

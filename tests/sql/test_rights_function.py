@@ -32,7 +32,7 @@ GRANTING = {"login_name", "submitter_statements"}
 BATCH = {"commit_batch", "commit_bundle", "record_changes", "terminate_backends"}
 DAEMON = {
     "register_worker", "heartbeat", "deregister_worker", "claim", "next_due_at", "begin", "begin_bundle", "finish",
-    "rescue", "dead_workers", "open_gates", "log", "sample_queues", "target_state",
+    "rescue", "dead_workers", "open_gates", "log", "sample_queues", "target_state", "environment_obstacle",
 }  # fmt: skip
 MAY_CALL = {
     "jobd_submitter": CONTROL | PARTS | BATCH,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RELATIONS = (
     "job", "job_event", "job_error", "job_error_group", "job_reject", "job_log", "job_file", "job_change", "blob",
     "import_ledger", "worker", "queue", "schedule", "submitter", "transition", "option",
+    "environment",
 )  # fmt: skip
 
 # Named queries that are used on newer servers only.
