@@ -168,7 +168,7 @@ class Daemon:
         """What is measured when somebody looks."""
         self.metrics.daemon.ready.set(not self.readiness().reasons)
         self.metrics.daemon.show_log(log.counts)
-        self.metrics.jobs.show_running(self._parts.running.ages(self.metrics.labels.of))
+        self.metrics.jobs.show_running(self._parts.running.by_queue(self.metrics.labels.of))
 
     async def run(self) -> int:
         """Live from start to stop; gives the exit code."""

@@ -8,7 +8,8 @@
 - ``daemon``    this daemon itself: slots, lease, loops, logs
 """
 
+from jobd.metrics.jobs import RunningJobs
 from jobd.metrics.labels import ERROR_CLASSES, JOB_TYPES, OTHER, QUEUES_MAX, STATUSES
 from jobd.metrics.metrics import Metrics
 
-__all__ = ["ERROR_CLASSES", "JOB_TYPES", "OTHER", "QUEUES_MAX", "STATUSES", "Metrics"]
+__all__ = ["ERROR_CLASSES", "JOB_TYPES", "OTHER", "QUEUES_MAX", "STATUSES", "Metrics", "RunningJobs"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobd.metrics.labels import (
     ERROR_CLASSES,
@@ -30,6 +30,21 @@ BATCH_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 WAIT_OBJECTIVE_SECONDS = 60.0
 # Ends that are nobody's doing but the installation's. A file or a target that is wrong is its submitter's matter.
 _BAD_CODES = {"database_error", "handler_error", "source_unavailable", "worker_lost"}
+
+
+class RunningJobs(NamedTuple):
+    """Of one queue's jobs in a slot here: how many, and the longest times in seconds."""
+
+    number: int = 0
+    age: float = 0.0
+    unmoved: float = 0.0
+    remaining: float = 0.0
+
+    def with_job(self, age: float, unmoved: float, remaining: float) -> RunningJobs:
+        """These and one more."""
+        return RunningJobs(
+            self.number + 1, max(self.age, age), max(self.unmoved, unmoved), max(self.remaining, remaining)
+        )
 
 
 class JobMetrics:
@@ -63,6 +78,11 @@ class JobMetrics:
             "How long the job here that has not moved its cursor for longest has not.",
             "queue",
         )
+        self.remaining = gauge(
+            "jobd_job_remaining_seconds",
+            "How much longer the job here that needs longest will run, by the share that it has done.",
+            "queue",
+        )
         self.rows = counter("jobd_rows", "Records by what became of them.", "queue", "job_type", "result")
         self.row_errors = counter("jobd_row_errors", "Reasons why records were refused.", "queue", "error_type")
         self.read_bytes = counter("jobd_read_bytes", "Bytes read from sources.", "queue", "job_type")
@@ -82,8 +102,10 @@ class JobMetrics:
         """Make every child that is known now, so that a first increase is seen as one."""
         for queue in queues:
             label = self._labels.of(queue)
-            for of_queue in (self.claims, self.wait, self.leases_rescued, self.running, self.oldest, self.unmoved):
+            for of_queue in (self.claims, self.wait, self.leases_rescued, self.running):
                 of_queue.labels(label)
+            for longest in (self.oldest, self.unmoved, self.remaining):
+                longest.labels(label)
             for verdict in VERDICTS:
                 self.objectives.labels(label, verdict)
             for error_type in ROW_ERROR_TYPES:
@@ -134,14 +156,15 @@ class JobMetrics:
         verdict = "bad" if is_bad else "good"
         (self._judged.get((queue, verdict)) or self._child_of_objectives(queue, verdict)).inc()
 
-    def show_running(self, ages: Mapping[str, tuple[int, float, float]]) -> None:
-        """Of each queue: how many jobs run, and the longest times that one has run, and not moved."""
-        self._shown.update(ages)
+    def show_running(self, running: Mapping[str, RunningJobs]) -> None:
+        """Of each queue: how many jobs run, and the longest times that one has run, not moved, and needs still."""
+        self._shown.update(running)
         for label in self._shown:  # a queue that is empty now is 0, not what it was
-            number, age, unmoved = ages.get(label, (0, 0.0, 0.0))
-            self.running.labels(label).set(number)
-            self.oldest.labels(label).set(age)
-            self.unmoved.labels(label).set(unmoved)
+            jobs = running.get(label, RunningJobs())
+            self.running.labels(label).set(jobs.number)
+            self.oldest.labels(label).set(jobs.age)
+            self.unmoved.labels(label).set(jobs.unmoved)
+            self.remaining.labels(label).set(jobs.remaining)
 
     def _children_of_claims(self, queue: str) -> tuple[Counter, Histogram]:
         label = self._labels.of(queue)

@@ -312,6 +312,7 @@ class BatchRunner:
         )
         self.cursor = result.cursor
         self._held.has_progress = True
+        self._held.progress = result.progress
         self._held.moved_at = time.monotonic()
         self._error_count = receipt.error_count
         self._held.processed_rows = receipt.processed_rows

@@ -39,7 +39,8 @@ class HeldJob:
 
     __slots__ = (
         "claimed_at", "has_progress", "is_abandoned", "is_over", "job", "lease_token", "loss", "moved_at",
-        "processed_rows", "ran_seconds", "scope", "session", "span", "started_at", "stop_reason", "stopped_at",
+        "processed_rows", "progress", "ran_seconds", "scope", "session", "span", "started_at", "stop_reason",
+        "stopped_at",
         "strikes", "waited_seconds", "waits_for", "wake_enforcer",
     )  # fmt: skip
 
@@ -49,6 +50,7 @@ class HeldJob:
         self.job = job
         self.lease_token = job.lease_token
         self.processed_rows = job.processed_rows
+        self.progress = job.progress
         self.ran_seconds = ran_seconds
         self.waited_seconds = waited_seconds  # from run_at to the claim
         self.wake_enforcer = wake_enforcer
@@ -65,6 +67,13 @@ class HeldJob:
         self.waits_for: str | None = None  # what its batch is held up by, in words for the operator
         self.is_over = False
         self.is_abandoned = False
+
+    def remaining_seconds(self, now: float) -> float:
+        """How much longer it will run if it goes on as it did; 0 before its first batch."""
+        if self.started_at is None or self.progress <= 0:
+            return 0.0
+        ran = self.ran_seconds + now - self.started_at
+        return ran * (100 - self.progress) / self.progress
 
     def stop(self, reason: StopReason) -> None:
         """Ask the job to stop; what acts at once rolls its open batch back."""

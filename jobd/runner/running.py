@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jobd.metrics import RunningJobs
 from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -83,15 +84,18 @@ class RunningSet:
         """Those that are not merely waiting for their ending to be confirmed."""
         return [held for held in self._jobs.values() if not held.is_over]
 
-    def ages(self, label_of: Callable[[str], str]) -> dict[str, tuple[int, float, float]]:
-        """Of each queue's jobs in a slot: their number, and how long one has run, and not moved, at most."""
+    def by_queue(self, label_of: Callable[[str], str]) -> dict[str, RunningJobs]:
+        """Of each queue's jobs in a slot: their number and their longest times."""
         now = time.monotonic()
-        found: dict[str, tuple[int, float, float]] = {}
+        found: dict[str, RunningJobs] = {}
         for held in self._jobs.values():
             if held.started_at is not None and not held.is_over:
-                number, age, unmoved = found.get(label := label_of(held.job.queue), (0, 0.0, 0.0))
-                since = now - max(held.started_at, held.moved_at)
-                found[label] = (number + 1, max(age, now - held.started_at), max(unmoved, since))
+                label = label_of(held.job.queue)
+                found[label] = found.get(label, RunningJobs()).with_job(
+                    now - held.started_at,
+                    now - max(held.started_at, held.moved_at),
+                    held.remaining_seconds(now),
+                )
         return found
 
     def stop_all(self, reason: StopReason, jobs: Iterable[HeldJob] | None = None) -> None:

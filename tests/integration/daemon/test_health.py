@@ -83,6 +83,20 @@ async def test_jobs_and_rows_are_counted(target: Database) -> None:
     assert value(samples, "jobd_listener_up") == 1
 
 
+async def test_a_job_that_runs_tells_how_much_longer_it_will(target: Database) -> None:
+    async with daemon_within(target) as daemon:
+        job = await submit(target, "write_rows", metadata={"rows": 4, "pause": 0.3})
+
+        async def look() -> Samples:
+            return await scrape(daemon.health.port)
+
+        remaining = ("jobd_job_remaining_seconds", frozenset({("queue", "default")}))
+        samples = await until(look, lambda seen: seen.get(remaining, 0) > 0)
+        assert samples[remaining] < 60
+        await wait_for_status(target, job, "completed")
+        await until(look, lambda seen: seen[remaining] == 0)
+
+
 async def test_a_daemon_that_works_is_healthy_and_ready(database: Database) -> None:
     async with daemon_within(database) as daemon:
         port = daemon.health.port
