@@ -9,7 +9,7 @@ PEERS  := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-ops test-versions fuzz fault soak lint format types imports tests
-.PHONY: bench bench-quick bench-peers lock schema
+.PHONY: bench bench-quick bench-peers lock schema dashboards
 .PHONY: clean
 
 help: ## this list
@@ -72,6 +72,9 @@ bench-peers: $(STAMP) $(PEERS)/.installed ## the main imports beside other progr
 
 schema: $(STAMP) ## write sql/schema.sql again
 	$(BIN)/python -m jobd.db.schema_dump
+
+dashboards: $(STAMP) ## write deploy/grafana/dashboards again
+	$(BIN)/python -m deploy.grafana
 
 lock: $(STAMP) ## resolve the dependencies anew into requirements.lock, and those of the image
 	$(BIN)/pip install --quiet uv

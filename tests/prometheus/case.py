@@ -9,9 +9,12 @@ from typing import Any
 
 import yaml
 
+from jobd.metrics import Metrics
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES = FOLDER / "jobd.rules.yml"
+BY_PROMETHEUS = {"job", "instance", "le"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,18 @@ def rules() -> list[dict[str, Any]]:
 def alerts() -> dict[str, dict[str, Any]]:
     """The alerts by their names."""
     return {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+@cache
+def measured() -> dict[str, set[str]]:
+    """The labels of every sample of jobd's, by its name."""
+    metrics = Metrics("1", ["mail"])
+    metrics.jobs.count_ending("mail", "import", "completed", None, 1)
+    found: dict[str, set[str]] = {}
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name, set(BY_PROMETHEUS)).update(sample.labels)
+    return found
 
 
 def _labels(labels: dict[str, str]) -> str:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from jobd.metrics import Metrics
-from tests.prometheus.case import FOLDER, RULES, alerts, rules
+from tests.prometheus.case import BY_PROMETHEUS, FOLDER, RULES, alerts, measured, rules
 from tests.prometheus.cases_daemons import DAEMONS, DATABASE
 from tests.prometheus.cases_jobs import CASES as JOBS
 from tests.support import programs
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 CASES = (*DAEMONS, *DATABASE, *JOBS)
 # A name of its own, or with an underscore, that is no function's; and what stands in braces after it.
 SERIES = re.compile(r"\b([a-z][a-z0-9_:]*_[a-z0-9_:]+|up)\b(?!\s*\()(\{[^}]*\})?")
-BY_PROMETHEUS = {"job", "instance", "le"}
 OF_OTHERS = {"up": BY_PROMETHEUS, "process_start_time_seconds": BY_PROMETHEUS}
 
 
@@ -74,7 +72,7 @@ def test_each_alert_says_what_somebody_who_is_woken_needs(name: str) -> None:
 
 
 def test_every_metric_and_label_of_the_rules_exists() -> None:
-    known = _measured() | OF_OTHERS
+    known = measured() | OF_OTHERS
     everywhere = set().union(*known.values())
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     for rule in rules():
@@ -94,14 +92,3 @@ def test_every_metric_and_label_of_the_rules_exists() -> None:
             for label in re.findall(r"\$labels\.(\w+)", text)
         }
         assert all(re.search(rf"\b{label}\b", expression) or label == "instance" for label in used), rule
-
-
-def _measured() -> dict[str, set[str]]:
-    """The labels of every sample of jobd's, by its name."""
-    metrics = Metrics("1", ["mail"])
-    metrics.jobs.count_ending("mail", "import", "completed", None, 1)
-    found: dict[str, set[str]] = {}
-    for family in metrics.registry.collect():
-        for sample in family.samples:
-            found.setdefault(sample.name, set(BY_PROMETHEUS)).update(sample.labels)
-    return found

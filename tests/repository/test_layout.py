@@ -93,9 +93,9 @@ def test_the_wheel_carries_every_sql_file(wheel: zipfile.ZipFile) -> None:
 
 def test_the_wheel_carries_every_deployment_file(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    files = [path.relative_to(ROOT / "deploy") for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    files = [path.relative_to(ROOT) for path in tracked_files() if path.is_relative_to(ROOT / "deploy")]
     assert files
-    assert {f"jobd/_deploy/{path}" for path in files} <= names
+    assert {f"jobd/_{path}" for path in files} <= names
 
 
 def test_the_wheel_carries_the_package_and_no_tests(wheel: zipfile.ZipFile) -> None:
