@@ -126,6 +126,8 @@ class JobMetrics:
 
     def want(self, queue: str, wait_seconds: float) -> None:
         """How long a queue's jobs may wait, as the database says."""
+        if queue not in self._wanted:  # a daemon also rescues jobs of queues that it does not claim from
+            self.leases_rescued.labels(self._labels.of(queue))
         self._wanted[queue] = wait_seconds
 
     def count_claim(self, queue: str, wait_seconds: float) -> None:

@@ -40,6 +40,12 @@ def test_the_number_of_queue_labels_is_bounded() -> None:
     assert value(metrics, "jobd_metric_label_overflow_total", metric="queue") == 5
 
 
+def test_a_rescue_from_a_queue_that_others_serve_is_a_rise_from_zero() -> None:
+    metrics = Metrics("1", ["mail"])
+    metrics.queues.show_queues([sample("elsewhere")])
+    assert value(metrics, "jobd_leases_rescued_total", queue="elsewhere") == 0
+
+
 def test_ten_queues_make_about_a_thousand_series_at_most_whatever_happened_in_them() -> None:
     queues = [f"q{number}" for number in range(10)]
     metrics = Metrics("1", queues, ("import", "validation"))
