@@ -75,6 +75,11 @@ class Alarm:
 
         return await anyio.to_thread.run_sync(fetch)
 
+    async def found(self, path: str, **parameters: str) -> Any:
+        """What Prometheus's API gives for a path; None while it does not answer, or refuses."""
+        answer = await self.ask(f"{self.prometheus}/{path}", **parameters)
+        return None if answer is None else answer["data"]
+
     async def value(self, query: str) -> float | None:
         """What an expression is now; None where it is nothing."""
         answer = await self.ask(f"{self.prometheus}/query", query=query)
