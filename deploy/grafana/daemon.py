@@ -35,7 +35,7 @@ NOW = (
         alerts=("JobdSchemaMismatch",),
     ),
     Number(
-        title="Schema lacks",
+        title="Schema behind",
         description="How many versions the schema is behind what the newest daemon needs.",
         unit="none",
         steps=NONE_IS_GOOD,
@@ -60,7 +60,7 @@ NOW = (
         alerts=("JobdSampleStale",),
     ),
     Number(
-        title="Wrong clocks",
+        title="Clock skew",
         description="How far the worst clock is off the database's, at least.",
         unit="s",
         decimals=1,
@@ -89,7 +89,6 @@ NOW = (
 DAEMONS = Table(
     title="Daemons",
     description="What each daemon says of itself now.",
-    empty="none scraped",
     queries=(
         Rows(f"max by (instance, version, python) (jobd_build_info{{{INSTANCE}}})"),
         Rows(f"time() - max by (instance) (process_start_time_seconds{{{PROCESS}}})"),

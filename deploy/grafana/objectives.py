@@ -70,7 +70,6 @@ PANELS = (
         title="Queues",
         description="Each queue now, as the database says.",
         alerts=("JobdQueueNamesOverflow",),
-        height=6,
         queries=(
             Rows(f'max by (queue) (jobd_queue_jobs{{{QUEUE},status="pending"}})'),
             Rows(f'max by (queue) (jobd_queue_jobs{{{QUEUE},status="running"}})'),

@@ -104,7 +104,6 @@ UP = (
         title="Each daemon",
         description="What each daemon says of itself now; one that is down says nothing.",
         width=16,
-        empty="none scraped",
         queries=(
             Rows(f"max by (instance) (up{{{PROCESS}}})"),
             Rows(f"max by (instance) (jobd_ready{{{INSTANCE}}})"),
@@ -139,12 +138,12 @@ WAITING = (
     ),
     Lines(
         title="Oldest due job and objective",
-        description="How long the oldest due job of each queue has waited; dashed: how long it may.",
+        description="How long the oldest due job of each queue has waited; dashed: the shortest that one may.",
         unit="s",
         dashed="/objective/",
         queries=(
             Query(f"max by (queue) (jobd_queue_oldest_due_age_seconds{{{QUEUE}}})", "{{queue}}"),
-            Query(f"max by (queue) (jobd_queue_wait_objective_seconds{{{QUEUE}}})", "{{queue}}: objective"),
+            Query(f"min(max by (queue) (jobd_queue_wait_objective_seconds{{{QUEUE}}}))", "objective"),
         ),
         alerts=("JobdQueueStalled", "JobdQueueFallingBehind"),
     ),
@@ -218,13 +217,15 @@ SATURATION = (
     ),
     Lines(
         title="Slots in use, by daemon",
-        description="Slots of each daemon that a job is in; dashed: how many it has.",
-        unit="none",
-        decimals=0,
-        dashed="/all/",
+        description="Share of each daemon's slots that a job is in.",
+        unit="percentunit",
+        maximum=1,
+        steps=((0.95, BAD),),
         queries=(
-            Query(f"max by (instance) (jobd_worker_slots_used{{{INSTANCE}}})", "{{instance}}"),
-            Query(f"max by (instance) (jobd_worker_slots{{{INSTANCE}}})", "{{instance}}: all"),
+            Query(
+                f"max by (instance) (jobd_worker_slots_used{{{INSTANCE}}} / jobd_worker_slots{{{INSTANCE}}})",
+                "{{instance}}",
+            ),
         ),
         alerts=("JobdSlotsSaturated",),
     ),

@@ -49,6 +49,7 @@ class Variable:
         )
         variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         variable.current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
+        _leave_out_intervals(variable.build())
         return variable if self.all_value is None else variable.all_value(self.all_value)
 
 
@@ -125,7 +126,13 @@ def _chooser(source: models.DataSourceRef) -> builders.DatasourceVariable:
     """The variable that panels name as their data source; each kind has its own, since links carry it along."""
     kind, name = ("Prometheus", "datasource") if source is PROMETHEUS else ("PostgreSQL", "database")
     variable = builders.DatasourceVariable(name).label("Data source").description(f"The {kind} to ask.")
+    _leave_out_intervals(variable.build())
     return variable.type(source.type_val or "")
+
+
+def _leave_out_intervals(variable: models.VariableModel) -> None:
+    """The builders fill in for each variable what only one that chooses an interval has."""
+    variable.auto = variable.auto_min = variable.auto_count = None
 
 
 def _links() -> list[builders.DashboardLink]:

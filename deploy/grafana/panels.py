@@ -31,7 +31,7 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
 )
 
-from .look import COLOURS, PLAIN, Column, Steps, mappings, thresholds
+from .look import BAD, COLOURS, PLAIN, Column, Steps, mappings, thresholds
 from .queries import POSTGRESQL, PROMETHEUS, AnyQuery, Query, Sql
 
 if TYPE_CHECKING:
@@ -95,15 +95,19 @@ class Lines(Panel):
         tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI)
         panel.tooltip(tooltip.sort(SortOrder.DESCENDING))
         panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
-        panel.fill_opacity(60 if self.as_bars else 25 if self.stacked else 5)
+        panel.fill_opacity(80 if self.as_bars else 25 if self.stacked else 5)
         if self.as_bars:
-            panel.draw_style(GraphDrawStyle.BARS)
+            # What is counted so is no good sign; and windows of a minute hardly overlap.
+            panel.color_scheme(FieldColor().mode(FieldColorModeId.SHADES).fixed_color(BAD))
+            panel.draw_style(GraphDrawStyle.BARS).interval("1m")
         if self.stacked or self.as_bars:
             panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
         if self.maximum is not None:
             panel.min(0).max(self.maximum)
         if self.decimals is not None:
             panel.decimals(self.decimals)
+        if self.decimals == 0:
+            panel.axis_soft_max(1)  # Grafana gives a line at 0 an axis up to 100
         if self.steps and self.steps_as_lines:
             panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
         self._coloured(panel)
@@ -163,6 +167,7 @@ class Bars(Panel):
         """As Grafana writes it."""
         panel = self._filled(bargauge.Panel()).orientation(VizOrientation.HORIZONTAL)
         panel.display_mode(BarGaugeDisplayMode.BASIC).show_unfilled(show_unfilled=True)
+        panel.text(common.VizTextDisplayOptions().title_size(13).value_size(18))
         panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=self.by_row))
         if self.steps:
             panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
@@ -185,21 +190,20 @@ class Table(Panel):
     columns: tuple[Column, ...]
     width: int = _FULL
     height: int = 7
-    empty: str = "no data"
+    empty: str = "-"  # stands in empty cells, too
     sort: tuple[str, bool] | None = None
 
     def build(self) -> table.Panel:
         """As Grafana writes it."""
         panel = self._filled(table.Panel()).show_header(show_header=True)
-        panel.align(FieldTextAlignment.AUTO).inspect(inspect=False)
+        panel.align(FieldTextAlignment.AUTO).inspect(inspect=False).min_width(60)
         for column in self.columns:
             panel.override_by_name(column.title, column.properties())
+        names = [column.name for column in self.columns]
+        shown = DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": names}})
+        panel.with_transformation(shown)
         if not isinstance(self.queries[0], Sql):
             panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-        names = [column.name for column in self.columns]
-        panel.with_transformation(
-            DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": names}})
-        )
         places = {
             "indexByName": {name: position for position, name in enumerate(names)},
             "renameByName": {column.name: column.title for column in self.columns},

@@ -107,8 +107,7 @@ QUEUES = (
     Table(
         title="Queues",
         description="What waits and runs in each queue.",
-        width=16,
-        empty="no queues yet",
+        width=14,
         queries=(
             Sql(
                 "select queue, pending, due, running, paused, oldest_due_age_seconds,"
@@ -122,23 +121,35 @@ QUEUES = (
             Column("due", "due", unit="none"),
             Column("running", "running", unit="none"),
             Column("paused", "paused jobs", unit="none"),
-            Column("oldest_due_age_seconds", "oldest due", unit="s", decimals=0, steps=((60, FAIR), (300, BAD))),
+            Column("oldest_due_age_seconds", "oldest due", unit="s", steps=((60, FAIR), (300, BAD))),
             Column("claims", "claims", words={"open": ("open", GOOD), "paused": ("paused", FAIR)}),
         ),
         alerts=("JobdQueueStalled",),
     ),
-    Bars(
-        title="Jobs by type and status",
-        description="Jobs that wait, run, are paused, or ended within 5 minutes.",
-        unit="none",
-        by_row=True,
-        empty="no jobs",
+    Table(
+        title="Why jobs wait",
+        description="Reasons that waiting and running jobs give, and what waits without one: for a slot or its"
+        " time.",
+        width=10,
         queries=(
             Sql(
-                "select job_type || ', ' || status as jobs, count(*) as number from jobd.active_jobs"
-                f" where {_CHOSEN} group by 1 order by 2 desc limit 12"
+                "select j.status, coalesce(j.waiting_reason,"
+                " case when q.is_paused then 'its queue is paused'"
+                " when j.run_at > now() then 'for its time (run_at)'"
+                " when j.serial_key is not null or j.after is not null then 'for another job, or a slot'"
+                " else 'for a daemon with a free slot' end) as reason, count(*) as jobs, min(j.created_at) as since"
+                " from jobd.active_jobs j join jobd.queue_stats q on q.queue = j.queue"
+                f" where (j.status = 'pending' or j.waiting_reason is not null) and j.{_CHOSEN}"
+                " group by 1, 2 order by 3 desc limit 50"
             ),
         ),
+        columns=(
+            Column("status", "status", words=STATUSES, width=90),
+            Column("reason", "reason"),
+            Column("jobs", "jobs", unit="none", width=80),
+            Column("since", "since", unit="dateTimeFromNow", width=130),
+        ),
+        alerts=("JobdQueueStalled",),
     ),
 )
 
@@ -147,7 +158,6 @@ RUNNING = (
         title="Each running job",
         description="How far each running job is, and how long it will take; the slowest to commit come first.",
         height=9,
-        empty="nothing runs",
         queries=(
             Sql(
                 "select p.id::text as id, p.queue, p.job_type, coalesce(p.current_file, j.filename, j.handler)"
@@ -159,7 +169,7 @@ RUNNING = (
             ),
         ),
         columns=(
-            Column("id", "job", width=290),
+            Column("id", "job", width=330),
             Column("queue", "queue", width=100),
             Column("job_type", "type", width=100),
             Column("name", "file or handler"),
@@ -176,9 +186,24 @@ RUNNING = (
         alerts=("JobdJobNotAdvancing",),
     ),
     Bars(
+        title="Jobs by type and status",
+        description="Jobs that wait, run, are paused, or ended within 5 minutes.",
+        unit="none",
+        width=6,
+        by_row=True,
+        empty="no jobs",
+        queries=(
+            Sql(
+                "select job_type || ', ' || status as jobs, count(*) as number from jobd.active_jobs"
+                f" where {_CHOSEN} group by 1 order by 2 desc limit 12"
+            ),
+        ),
+    ),
+    Bars(
         title="Records of running jobs, by result",
         description="What became of the records that running jobs have committed so far.",
         unit="none",
+        width=6,
         by_row=True,
         empty="nothing runs",
         queries=(
@@ -193,13 +218,14 @@ RUNNING = (
     ),
     Bars(
         title="Running jobs by daemon",
-        description="Which daemon holds how many jobs.",
+        description="Which daemon holds how many jobs, by the end of the id that jobd workers shows.",
         unit="none",
+        width=6,
         by_row=True,
         empty="nothing runs",
         queries=(
             Sql(
-                "select worker_id::text as worker, count(*) as jobs from jobd.job_progress"
+                "select '…' || right(worker_id::text, 8) as worker, count(*) as jobs from jobd.job_progress"
                 f" where status = 'running' and {_CHOSEN} group by 1 order by 2 desc limit 12"
             ),
         ),
@@ -207,51 +233,26 @@ RUNNING = (
     ),
     Bars(
         title="Memory by daemon",
-        description="Memory of each daemon that runs jobs.",
+        description="Memory of each daemon that runs jobs, by the end of its id.",
         unit="bytes",
+        width=6,
         by_row=True,
         empty="nothing runs",
         queries=(
             Sql(
-                "select worker_id::text as worker, max(worker_memory_bytes) as memory from jobd.job_progress"
+                "select '…' || right(worker_id::text, 8) as worker, max(worker_memory_bytes) as memory"
+                " from jobd.job_progress"
                 f" where status = 'running' and {_CHOSEN} group by 1 order by 2 desc nulls last limit 12"
             ),
         ),
     ),
 )
 
-OTHERS = (
-    Table(
-        title="Why jobs wait",
-        description="Reasons that waiting and running jobs give, and what waits without one: for a slot or its"
-        " time.",
-        width=10,
-        empty="nothing waits",
-        queries=(
-            Sql(
-                "select j.status, coalesce(j.waiting_reason,"
-                " case when q.is_paused then 'its queue is paused'"
-                " when j.run_at > now() then 'for its time (run_at)'"
-                " when j.serial_key is not null or j.after is not null then 'for another job, or a slot'"
-                " else 'for a slot' end) as reason, count(*) as jobs, min(j.created_at) as since"
-                " from jobd.active_jobs j join jobd.queue_stats q on q.queue = j.queue"
-                f" where (j.status = 'pending' or j.waiting_reason is not null) and j.{_CHOSEN}"
-                " group by 1, 2 order by 3 desc limit 50"
-            ),
-        ),
-        columns=(
-            Column("status", "status", words=STATUSES, width=90),
-            Column("reason", "reason"),
-            Column("jobs", "jobs", unit="none", width=80),
-            Column("since", "since", unit="dateTimeFromNow", width=130),
-        ),
-        alerts=("JobdQueueStalled",),
-    ),
+ENDED = (
     Table(
         title="Ended within 5 minutes",
         description="How jobs ended; failed ones come first, with their reason.",
-        width=14,
-        empty="nothing ended",
+        height=9,
         queries=(
             Sql(
                 "select id::text as id, queue, job_type, status, processed_rows, error_count, error_code,"
@@ -261,13 +262,13 @@ OTHERS = (
             ),
         ),
         columns=(
-            Column("id", "job", width=110),
+            Column("id", "job", width=330),
             Column("queue", "queue", width=90),
             Column("job_type", "type", width=95),
             Column("status", "status", words=STATUSES, width=95),
             Column("processed_rows", "records", unit="none", width=80),
             Column("error_count", "refused", unit="none", steps=((0.5, FAIR),), width=75),
-            Column("error_code", "code", width=130),
+            Column("error_code", "code", width=150),
             Column("error_message", "reason"),
             Column("completed_at", "ended", unit="dateTimeFromNow", width=120),
         ),
@@ -282,9 +283,9 @@ POSTGRESQL = Page(
     " (a member of jobd_monitor). There is no past here.",
     (
         Row("Now", NOW),
-        Row("Queues", QUEUES),
+        Row("What waits", QUEUES),
         Row("What runs", RUNNING),
-        Row("What waits, and what ended", OTHERS),
+        Row("What ended", ENDED),
     ),
     variables=(QUEUE,),
     source=DATABASE,

@@ -6,7 +6,7 @@ from .look import BAD, FAIR
 from .panels import ALL_IS_WELL, Lines
 from .queries import BOTH, INSTANCE, Query
 
-JOBS_A_SECOND = "suffix: jobs/s"
+JOBS_A_SECOND = "suffix:jobs/s"
 _QUANTILES = ((0.5, "p50"), (0.99, "p99"))
 # Codes that no file and no target is to blame for; as in the alert JobdJobsFailed.
 OWN_FAULTS = "database_error|handler_error|source_unavailable|worker_lost|__other__"

@@ -61,7 +61,7 @@ OF_PROCESS = (
     Lines(
         title="Processor",
         description="Cores that each daemon uses.",
-        unit="suffix: cores",
+        unit="suffix:cores",
         queries=(
             Query(
                 f"sum by (instance) (rate(process_cpu_seconds_total{{{PROCESS}}}[$__rate_interval]))",

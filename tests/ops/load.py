@@ -137,9 +137,11 @@ class Scene:
     load: Load
     since: float
 
-    async def series(self, expression: str, *, is_instant: bool, step: str = "2s") -> list[dict[str, Any]]:
+    async def series(
+        self, expression: str, *, is_instant: bool, step: str = "2s", until: float | None = None
+    ) -> list[dict[str, Any]]:
         """What Prometheus answers."""
-        now = time.time()
+        now = until or time.time()
         if is_instant:
             answer = await self.alarm.found("query", query=expression, time=str(now))
         else:
