@@ -67,7 +67,7 @@ _WHY_AWAY = {
     ErrorClass.SERIALIZATION: "a conflict with another transaction",
     ErrorClass.DEADLOCK: "a deadlock with another transaction",
     ErrorClass.LOCK_TIMEOUT: "somebody holds a lock that is needed",
-    ErrorClass.PRIVILEGE: "the database refuses jobd's login, or a right that it needs",
+    ErrorClass.PRIVILEGE: "the database refuses a right that is needed",
 }
 
 

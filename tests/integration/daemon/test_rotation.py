@@ -50,7 +50,7 @@ async def test_a_password_that_is_changed_costs_no_job_and_the_file_with_the_new
         refused = daemon.metrics.database.errors.labels("privilege")
         await until(lambda: _value(refused), lambda seen: seen > 0)
         port = daemon.health.port or 0
-        await until(lambda: get(port, "/readyz"), lambda seen: "refuses jobd's login" in seen[1])
+        await until(lambda: get(port, "/readyz"), lambda seen: "refuses the login" in seen[1])
         place.write_text(url_with(own_target, role, "latter"))
         await wait_for_status(own_target, job_id, "completed", "failed", within=30)
     row = await job_row(own_target, job_id)
