@@ -73,6 +73,8 @@ def test_rows_are_those_that_copy_loads(postgres: psycopg.Connection[Any], conte
         assert batch is not None
         delivered = [cells(batch, index) for index in range(len(batch))]
         assert copied(postgres, batch.data, columns, batch.dialect) == delivered
+        if b"\\." in content and postgres.info.server_version < 180_000:
+            return  # before 18 COPY itself stops there, without a word
         original = copied(postgres, content, columns, dialect)
         codes = {each.code for each in batch.refused}
         if not isinstance(original, str) and (escape == '"' or b"\\" not in content):
