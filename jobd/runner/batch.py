@@ -1,35 +1,26 @@
-"""One fenced batch after the other: what is tried again, and how a lost commit is resolved."""
+"""One fenced batch after the other, and how a lost commit is resolved."""
 
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
 import orjson
 from asyncpg import PostgresError
 
 from jobd import log
 from jobd.db.queries import query
-from jobd.db.transient import Advice, ErrorClass, advice, error_class, is_disk_full, sqlstate_of, why_away
-from jobd.errors import (
-    DatabaseUnavailable,
-    HostNotReady,
-    JobCancelled,
-    JobdError,
-    JobFailed,
-    LeaseLost,
-    Stopped,
-)
+from jobd.db.transient import sqlstate_of
+from jobd.errors import JobFailed, LeaseLost, Stopped
 from jobd.model.status import StopReason
 from jobd.runner import points
 from jobd.runner.commit_arguments import commit_arguments
 from jobd.runner.context import BatchReceipt, BatchResult
 from jobd.runner.fence import BEHIND_CURSOR, refusal
+from jobd.runner.persistence import Persistence
 from jobd.runner.row_counts import count_rows
-from jobd.runner.traced import span_of_batch, tell_tried_again
+from jobd.runner.traced import span_of_batch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -44,12 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAUSE_SECONDS_MIN = 0.02
-PAUSE_SECONDS_MAX = 1.0
-# A conflict that lasts longer than this is no matter of luck: the job is tried again later, as a whole.
-CONFLICT_SECONDS_MAX = 300.0
-UNREACHABLE_SECONDS_MAX = 120.0
-
 _log = log.get("batch")
 
 
@@ -62,7 +47,7 @@ class BatchRunner:
         self._held = held
         self._session = session
         self._queue = queue
-        self._running = running
+        self._persistence = Persistence(held, session, running, metrics)
         self._metrics = metrics
         self.cursor: dict[str, Any] | None = held.job.cursor
         self._error_count = held.job.error_count
@@ -74,18 +59,30 @@ class BatchRunner:
         """Whether each batch may run on another backend, where nothing of the last one is to be found."""
         return self._session.is_pooled
 
+    def raise_if_stopped(self) -> None:
+        """Stop here, at a batch border, where that is asked for."""
+        self._persistence.raise_if_stopped()
+
     async def run(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
         """Commit one batch, however often that must be tried; see JobContext.run_batch."""
         self.raise_if_stopped()
         _log.debug("batch begun", lease_token=self._held.lease_token, from_row=self._held.processed_rows)
         with span_of_batch(self._held) as span:
-            receipt = await self._persist(lambda: self._commit(attempt), self._recover)
+            receipt = await self._committed(attempt)
             if span is not None and self._result is not None:
                 span.committed(self._result.tally, receipt.processed_rows)
         self._count(receipt)
         await points.reach("batch.acknowledged")
         self.raise_if_stopped()
         return receipt
+
+    async def _committed(self, attempt: Callable[[Connection], Awaitable[BatchResult]]) -> BatchReceipt:
+        try:
+            return await self._persistence.run(lambda: self._commit(attempt), self._recover)
+        except LeaseLost as lost:
+            if lost.__cause__ is not None and await self._is_forged(lost.__cause__):
+                raise self._forged() from lost.__cause__
+            raise
 
     async def read(self, look: Callable[[Connection], Awaitable[T]]) -> T:
         """Run a look at the database that changes nothing."""
@@ -97,103 +94,16 @@ class BatchRunner:
             await connection.execute("rollback")
             return seen
 
-        return await self._persist(in_transaction, _nothing_to_recover)
+        return await self._persistence.run(in_transaction)
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """Ask the queue something, or tell it, however often the database is away meanwhile."""
-        return await self._persist(question, _nothing_to_recover)
+        return await self._persistence.run(question)
 
     async def begin(self, **found: Any) -> None:
         """Write down what was found out about the job's source."""
         job_id, lease_token = self._held.job.id, self._held.lease_token
         await self.ask(lambda: self._queue.begin(job_id, lease_token, **found))
-
-    def raise_if_stopped(self) -> None:
-        """Stop here, at a batch border, where that is asked for."""
-        reason = self._held.stop_reason
-        if reason is None and self._running.is_trusted:
-            return
-        job_id = self._held.job.id
-        if reason is StopReason.LEASE_LOST or reason is None:
-            raise LeaseLost("the lease could not be renewed in time", job_id=job_id)
-        if reason is StopReason.CANCEL:
-            raise JobCancelled("a cancel was asked for", job_id=job_id)
-        raise Stopped(f"stopped at a batch border: {reason}", reason=reason, job_id=job_id)
-
-    async def _persist(self, work: Callable[[], Awaitable[T]], recover: Callable[[], Awaitable[T | None]]) -> T:
-        """Run ``work`` until it succeeds or fails for good; ``recover`` finds out what a lost connection left."""
-        began_at = time.monotonic()
-        try:
-            return await self._try_until_done(work, recover)
-        finally:
-            if self._held.waits_for is not None:
-                _log.info("waits no longer", seconds=round(time.monotonic() - began_at, 3))
-                self._held.waits_for = None
-
-    async def _try_until_done(
-        self, work: Callable[[], Awaitable[T]], recover: Callable[[], Awaitable[T | None]]
-    ) -> T:
-        began_at = time.monotonic()
-        pause = PAUSE_SECONDS_MIN
-        is_lost = False
-        while True:
-            try:
-                if is_lost:
-                    found = await recover()
-                    if found is not None:
-                        return found
-                    is_lost = False
-                await self._wait_for_writes()
-                return await work()
-            except Exception as error:  # noqa: BLE001  what must not be tried again is raised from there
-                is_lost = await self._after_error(error, time.monotonic() - began_at) or is_lost
-                self._metrics.jobs.batches_again.labels(error_class(error) or ErrorClass.OTHER).inc()
-                if self._held.span is not None:
-                    tell_tried_again(self._held.span, error, is_lost=is_lost)
-                reason = why_away(error)
-                if reason != self._held.waits_for:
-                    _log.warning("tried again", reason=reason, error=error, is_connection_lost=is_lost)
-                    self._held.waits_for = reason
-            seconds = pause * random.uniform(0.5, 1.5)  # noqa: S311  apart from others that failed together
-            await (self._running.wait_for_database(seconds) if is_lost else anyio.sleep(seconds))
-            pause = min(pause * 2, PAUSE_SECONDS_MAX)
-            self.raise_if_stopped()
-
-    async def _wait_for_writes(self) -> None:
-        """Write nothing where the database is not to be written to."""
-        if self._running.is_read_only:
-            self._held.waits_for = "the database is read-only"
-            _log.warning("waits", reason=self._held.waits_for)
-        while self._running.is_read_only:
-            await self._running.wait_for_database(PAUSE_SECONDS_MAX)
-            self.raise_if_stopped()
-
-    async def _after_error(self, error: Exception, tried_seconds: float) -> bool:
-        """Tidy up and tell whether the connection was lost; raise what must not be tried again."""
-        self._metrics.database.count_error(error_class(error))
-        if is_disk_full(error):
-            await self._session.roll_back()
-            raise _no_room(error) from error
-        is_away = isinstance(error, DatabaseUnavailable)
-        # On a connection that another task gave up the driver may stumble in the middle of a statement.
-        is_stumble = error_class(error) is None and not isinstance(error, JobdError) and self._session.is_lost
-        what = Advice.RECONNECT if is_away or is_stumble else advice(error)
-        if what is Advice.RECONNECT:
-            self._session.give_up()
-            if tried_seconds > UNREACHABLE_SECONDS_MAX:
-                raise error
-            return True
-        await self._session.roll_back()
-        refused = refusal(error, self._held.job.id)
-        if refused is not None:
-            raise (self._forged() if await self._is_forged(error) else refused) from error
-        # Who holds the job's row may hold it for long (an open transaction with jobd.cancel): no limit for that.
-        is_conflict = what is Advice.RETRY and (
-            sqlstate_of(error) == "55P03" or tried_seconds < CONFLICT_SECONDS_MAX
-        )
-        if not is_conflict:
-            raise error
-        return False
 
     @contextlib.contextmanager
     def _others_code(self) -> Iterator[None]:
@@ -321,15 +231,6 @@ class BatchRunner:
             self._held.stop(StopReason.CANCEL)
         elif receipt.pause_requested:
             self._held.stop(StopReason.PAUSE)
-
-
-async def _nothing_to_recover() -> None:
-    return None
-
-
-def _no_room(error: Exception) -> HostNotReady:
-    """The job gives its slot to others, and goes on when there is room: no retry is used up by a full disk."""
-    return HostNotReady(f"the database's disk is full: {error}")
 
 
 def _is_at(row: Record, cursor: dict[str, Any] | None) -> bool:
