@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jobd.metrics.families import Families
     from jobd.metrics.labels import QueueLabels
 
-_SAMPLED = (*STATUSES, "age", "overdue", "objective", "paused")
+_SAMPLED = (*STATUSES, "age", "overdue", "objective", "is_paused")
 
 
 class QueueMetrics:
@@ -75,9 +75,8 @@ class QueueMetrics:
             queue = found.setdefault(label, dict.fromkeys(_SAMPLED, 0.0))
             queue[row["status"]] += row["jobs"] or 0
             queue["age"] = max(queue["age"], row["oldest_due_age_seconds"] or 0.0)
-            queue["paused"] = (
-                float(row["is_paused"]) if is_first else min(queue["paused"], float(row["is_paused"]))
-            )
+            is_paused = float(row["is_paused"])
+            queue["is_paused"] = is_paused if is_first else min(queue["is_paused"], is_paused)
             queue["objective"] = max(queue["objective"], row["wait_objective_seconds"])
             if row["status"] == "pending":
                 queue["overdue"] += row["overdue"] or 0
@@ -91,7 +90,7 @@ class QueueMetrics:
             self.overdue.labels(label).set(queue["overdue"])
             if label != OTHER:
                 self.objective.labels(label).set(queue["objective"])
-                self.paused.labels(label).set(queue["paused"])
+                self.paused.labels(label).set(queue["is_paused"])
 
     def show_server(self, row: Any) -> None:
         """What ``daemon_sample_server`` found."""

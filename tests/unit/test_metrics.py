@@ -40,6 +40,17 @@ def test_the_number_of_queue_labels_is_bounded() -> None:
     assert value(metrics, "jobd_metric_label_overflow_total", metric="queue") == 5
 
 
+def test_paused_jobs_are_counted_whether_or_not_their_queue_is_paused() -> None:
+    metrics = Metrics("1", ["mail"])
+    for is_paused in (False, True):
+        statuses = {"pending": 5, "running": 2, "paused": 3}
+        metrics.queues.show_queues([sample("mail", name, n, is_paused=is_paused) for name, n in statuses.items()])
+        assert {
+            name: value(metrics, "jobd_queue_jobs", queue="mail", status=name) for name in statuses
+        } == statuses
+        assert value(metrics, "jobd_queue_paused", queue="mail") == is_paused
+
+
 def test_a_rescue_from_a_queue_that_others_serve_is_a_rise_from_zero() -> None:
     metrics = Metrics("1", ["mail"])
     metrics.queues.show_queues([sample("elsewhere")])
