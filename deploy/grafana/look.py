@@ -18,17 +18,33 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GOOD, FAIR, BAD, PLAIN = "green", "orange", "red", "text"
-# Of each outcome, result and state one colour, wherever it is shown.
+# One colour for each name, wherever it is shown; by the label whose values they are.
 COLOURS = {
-    "completed": "green", "failed": "red", "timeout": "dark-red", "retried": "orange", "cancelled": "purple",
-    "paused": "blue", "interrupted": "light-blue", "lease_lost": "dark-orange",
-    "added": "green", "updated": "blue", "unchanged": "semi-dark-purple", "skipped": "yellow", "rejected": "red",
-    "parse": "orange", "validation": "red", "duplicate": "purple", "system": "dark-red",
-    "up": "green", "down": "red", "ready": "blue", "draining": "orange",
-    "full": "green", "partial": "yellow", "empty": "blue", "error": "red",
-    "answered": "green", "declared_dead": "dark-red",
-    "warning": "orange",
+    "outcome": {
+        "completed": GOOD, "failed": BAD, "timeout": "dark-red", "retried": FAIR, "cancelled": "purple",
+        "paused": "blue", "interrupted": "light-blue", "lease_lost": "dark-orange",
+    },
+    "result": {
+        "added": GOOD, "updated": "blue", "unchanged": "semi-dark-purple", "skipped": "yellow", "rejected": BAD,
+        "full": GOOD, "partial": "yellow", "empty": "blue", "error": BAD,
+        "answered": GOOD, "failed": BAD, "declared_dead": "dark-red",
+    },
+    "error_type": {"parse": FAIR, "validation": BAD, "duplicate": "purple", "system": "dark-red"},
+    # Those that are nobody's but the installation's fault in the colours of alarm, the commonest others apart.
+    "code": {
+        "database_error": "dark-red", "handler_error": BAD, "worker_lost": "dark-orange",
+        "source_unavailable": FAIR, "source_missing": "yellow", "timeout": "purple", "all_rows_refused": "blue",
+        "too_many_errors": "light-blue",
+    },
+    "class": {
+        "connection": "dark-red", "disk_full": BAD, "too_many_connections": "dark-orange", "timeout": "purple",
+        "deadlock": FAIR, "lock_timeout": "light-orange", "serialization": "yellow", "data": "blue",
+        "constraint": "light-blue", "fence": "light-purple",
+    },
+    "level": {"warning": FAIR, "error": BAD},
+    "reason": {"lost: fenced": FAIR, "lost: expired": BAD, "lost: declared_dead": "dark-red"},
 }  # fmt: skip
+OF_DAEMONS = {"up": GOOD, "down": BAD, "ready": "blue", "draining": FAIR}
 
 Steps = tuple[tuple[float, str], ...]
 # By what number on it is no longer good: the first of these, or by what number it is at last.

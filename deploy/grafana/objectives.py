@@ -34,9 +34,9 @@ def firing() -> Table:
         ),
         columns=(
             Column("alertname", "alert", link=("Runbook", f"{RUNBOOKS}/${{__value.raw}}.md")),
-            Column("severity", "severity", words={"page": ("page", BAD), "ticket": ("ticket", FAIR)}, width=80),
+            Column("severity", "severity", words={"page": ("page", BAD), "ticket": ("ticket", FAIR)}, width=75),
             Column("queue", "queue", width=90),
-            Column("Value", "since", unit="dateTimeFromNow", width=120),
+            Column("Value", "since", unit="dateTimeFromNow", width=140),
         ),
         sort=("severity", False),
     )

@@ -31,7 +31,7 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
 )
 
-from .look import BAD, COLOURS, PLAIN, Column, Steps, mappings, thresholds
+from .look import COLOURS, OF_DAEMONS, PLAIN, Column, Steps, mappings, thresholds
 from .queries import POSTGRESQL, PROMETHEUS, AnyQuery, Query, Sql
 
 if TYPE_CHECKING:
@@ -97,9 +97,7 @@ class Lines(Panel):
         panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
         panel.fill_opacity(80 if self.as_bars else 25 if self.stacked else 5)
         if self.as_bars:
-            # What is counted so is no good sign; and windows of a minute hardly overlap.
-            panel.color_scheme(FieldColor().mode(FieldColorModeId.SHADES).fixed_color(BAD))
-            panel.draw_style(GraphDrawStyle.BARS).interval("1m")
+            panel.draw_style(GraphDrawStyle.BARS).interval("1m")  # windows of a minute hardly overlap
         if self.stacked or self.as_bars:
             panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
         if self.maximum is not None:
@@ -119,10 +117,12 @@ class Lines(Panel):
 
     def _coloured(self, panel: timeseries.Panel) -> None:
         legends = {query.legend for query in self.queries if isinstance(query, Query)}
-        by_label = {"{{outcome}}", "{{result}}", "{{error_type}}", "{{state}}", "{{level}}"}
-        names = COLOURS if legends & by_label else [name for name in COLOURS if name in legends]
-        for name in names:
-            colour = {"mode": "fixed", "fixedColor": COLOURS[name]}
+        found = {name: colour for name, colour in OF_DAEMONS.items() if name in legends}
+        for label, colours in COLOURS.items():
+            if any(f"{{{{{label}}}}}" in legend for legend in legends):
+                found |= colours
+        for name, shade in found.items():
+            colour = {"mode": "fixed", "fixedColor": shade}
             panel.override_by_name(name, [DynamicConfigValue(id_val="color", value=colour)])
 
 
