@@ -32,6 +32,8 @@ class SteadyLoad:
     """What was submitted, and how long each INSERT took."""
 
     database: Database
+    # Jobs are inserted on a connection of their own: whoever looks asks on the other.
+    inserting: Database
     directory: Path
     ids: list[UUID] = field(default_factory=list)
     insert_seconds: list[float] = field(default_factory=list)
@@ -50,7 +52,7 @@ class SteadyLoad:
             metadata = json.dumps({"rows": ROWS_WRITTEN, "pause": 0.02})
             values = ("processing", "write_rows", None, None, "{}", metadata)
         began_at = time.monotonic()
-        job_id = await self.database.fetchval(
+        job_id = await self.inserting.fetchval(
             "insert into jobd.job (job_type, handler, source, target, options, metadata)"
             " values ($1, $2, $3, $4, $5, $6) returning id",
             *values,
@@ -110,9 +112,8 @@ class SteadyLoad:
 @contextlib.asynccontextmanager
 async def steady_load(database: Database, directory: Path) -> AsyncIterator[SteadyLoad]:
     """Submit jobs until this ends."""
-    # On a connection of its own: the test asks on the other.
-    own = type(database)(database.server, database.name)
-    load = SteadyLoad(own, directory)
+    inserting = type(database)(database.server, database.name)
+    load = SteadyLoad(database, inserting, directory)
 
     async def submit() -> None:
         while True:
@@ -123,5 +124,4 @@ async def steady_load(database: Database, directory: Path) -> AsyncIterator[Stea
         submitting = group.create_task(submit())
         yield load
         submitting.cancel()
-    load.database = database
-    await own.close()
+    await inserting.close()
