@@ -3704,6 +3704,7 @@ CREATE FUNCTION jobd.terminate_backends(p_worker_id uuid) RETURNS integer
     from pg_stat_activity a
     where a.application_name = 'jobd:' || p_worker_id
         and a.usesysid = quote_ident(session_user)::regrole
+        and a.datname = current_database()
         and a.pid <> pg_backend_pid()
 $$;
 
