@@ -14,6 +14,7 @@ from jobd.cli.screen import screen
 from jobd.db import environment, schema_text
 from jobd.db import migrate as schema
 from jobd.db.schema_state import SchemaState
+from jobd.db.schema_text import OLDEST_SUPPORTED
 from jobd.errors import ConfigurationError
 from jobd.settings import Settings
 
@@ -124,4 +125,4 @@ def _no_complaint(state: SchemaState) -> str:
         return (
             f"The schema is of a later release (version {state.version}), which admits this jobd ({state.known})."
         )
-    return f"The schema is current (version {state.known})."
+    return f"The schema is current (version {state.known}; that of the release before is {OLDEST_SUPPORTED})."

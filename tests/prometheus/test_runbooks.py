@@ -12,12 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from jobd.cli.app import app
+from jobd.db.schema_text import OLDEST_SUPPORTED
 from tests.prometheus.case import ROOT, alerts
 from tests.sql.roles import make_role, make_submitter, submit
+from tests.support.database import Database, create_database, drop_database
+from tests.support.names import unique
 from tests.support.worker import SimulatedWorker
 
 if TYPE_CHECKING:
-    from tests.support.database import Database
+    from pathlib import Path
 
 FOLDER = ROOT / "deploy" / "runbooks"
 PAGES = {path.stem: path for path in sorted(FOLDER.glob("*.md")) if path.stem != "README"}
@@ -92,7 +95,9 @@ async def test_every_command_of_the_runbooks_runs(database: Database) -> None:
         program, *arguments = shlex.split(_filled(line, failed, 0))
         assert program == "jobd", line
         role = "postgres" if arguments[0] == "migrate" else operator
-        settings = {"JOBD_DATABASE_URL": database.url_of(role), "JOBD_LOG_LEVEL": None}
+        settings = {
+            "JOBD_DATABASE_URL": database.url_of(role), "JOBD_LOG_LEVEL": None, "JOBD_ENVIRONMENT": "production",
+        }  # fmt: skip
         result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=settings)
         if result.exit_code not in (FINDINGS if arguments[0] == "doctor" else {0}):
             refused[line] = result.output
@@ -143,9 +148,37 @@ async def test_after_a_restore_into_another_cluster_jobs_belong_to_their_submitt
     assert await clerk.connection.fetchval("select count(*) from jobd.job_event where job_id = $1", job) == 1
 
 
+async def test_what_the_runbook_dumps_and_restores_is_the_same_queue(database: Database, tmp_path: Path) -> None:
+    clerk = await make_submitter(database)
+    await clerk.submit()
+    page = PAGES["restore-from-backup"].read_text()
+    commands = re.findall(r"^(?:pg_dump|createdb|pg_restore) .*$", page, re.MULTILINE)
+    assert len(commands) == 3
+    restored = Database(database.server, unique("restored"))
+    places = {"app": database.url, "restored": restored.url, "app.dump": str(tmp_path / "app.dump")}
+    await database.close()
+    try:
+        for command in commands:
+            program, *words = shlex.split(command)
+            if program == "createdb":
+                await create_database(database.server, restored.name)
+                continue
+            parts = [word.rpartition("=") for word in words]
+            arguments = [f"{option}{sign}{places.get(value, value)}" for option, sign, value in parts]
+            await asyncio.to_thread(database.server.run, program, *arguments)
+        for relation in ("job", "job_event", "submitter", "queue"):
+            count = f"select count(*) from jobd.{relation}"
+            assert await restored.fetchval(count) == await database.fetchval(count) > 0
+        assert await (await restored.connect(clerk.role)).fetchval("select count(*) from jobd.job") == 1
+    finally:
+        await restored.close()
+        await drop_database(database.server, restored.name)
+
+
 def _filled(text: str, job_id: object, pid: int) -> str:
     values = {"JOB_ID": job_id, "PID": pid, "QUEUE": "default", "TARGET": "public.t", "REASON": "incident 42"}
-    return re.sub(r"\b(?:JOB_ID|PID|QUEUE|TARGET|REASON)\b", lambda found: str(values[found[0]]), text)
+    values["SCHEMA"] = OLDEST_SUPPORTED
+    return re.sub(r"\b(?:JOB_ID|PID|QUEUE|TARGET|REASON|SCHEMA)\b", lambda found: str(values[found[0]]), text)
 
 
 async def _failed_job(database: Database) -> object:

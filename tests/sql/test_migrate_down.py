@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KNOWN = schema_text.load().version
 
 
+@pytest.mark.each_postgres
 async def test_down_and_up_again_leads_to_the_same_schema_and_loses_no_job(database: Database) -> None:
     worker = SimulatedWorker(database)
     await worker.register()
