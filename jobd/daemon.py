@@ -39,6 +39,7 @@ from jobd.services.health import HealthServer, Readiness
 from jobd.services.heartbeat import Heartbeat
 from jobd.services.lag import Lag
 from jobd.services.listener import Listener
+from jobd.services.listening import Listening
 from jobd.services.loop import BACKOFF_SECONDS_MAX, Pulse, backoff_seconds, run_loop
 from jobd.services.places import require_sound_places
 from jobd.services.pruner import Pruner
@@ -52,7 +53,7 @@ from jobd.services.worker import Worker
 from jobd.systemd import ServiceManager
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -77,13 +78,19 @@ class Daemon:
     """One worker, from its start to its last word."""
 
     def __init__(
-        self, settings: Settings, service_manager: ServiceManager | None = None, tracing: Tracing | None = None
+        self,
+        settings: Settings,
+        service_manager: ServiceManager | None = None,
+        *,
+        tracing: Tracing | None = None,
+        listening: Sequence[int] = (),
     ) -> None:
         require_sound_places(settings)
         self.settings = settings
         self.metrics = metrics = Metrics(version("jobd"), settings.queues, _job_types(settings))
         self.pulse = Pulse()
-        self._reporter = Reporter(service_manager or ServiceManager(None), self.pulse, self._describe)
+        service_manager = service_manager or ServiceManager(None)
+        self._reporter = Reporter(service_manager, self.pulse, self._describe)
         connector = Connector(settings, metrics)
         pool = Pool(connector.open, POOL_SIZE, on_waited=metrics.database.acquire.observe)
         sessions = Sessions(connector, settings.concurrency, make_room=pool.shrink)
@@ -130,7 +137,7 @@ class Daemon:
         self._lag = Lag(parts)
         self._reloader = Reloader(parts, lanes, finisher)
         self._trimmer = Trimmer()
-        self.health = HealthServer(metrics, self.pulse, self.readiness)
+        self.health = HealthServer(metrics, self.pulse, self.readiness, Listening(service_manager, listening))
         metrics.before_scrape.append(self._show)
         self._stop_requested = Wakeup()
         self._stops = 0

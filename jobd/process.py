@@ -16,7 +16,7 @@ from jobd.daemon import Daemon
 from jobd.errors import ConfigurationError, JobdError, SchemaMismatch
 from jobd.handlers import registry
 from jobd.runner import points
-from jobd.settings import Settings, journal_stream, service_manager_address, trace_variables
+from jobd.settings import Settings, journal_stream, kept_sockets, service_manager_address, trace_variables
 from jobd.systemd import ServiceManager
 from jobd.tracing.start import start as start_tracing
 
@@ -36,7 +36,8 @@ async def main(settings: Settings, reread: Callable[[], Settings] | None = None)
     Without ``reread`` a SIGHUP means what it means to any program: the terminal was closed.
     """
     tracing = start_tracing(trace_variables(), version("jobd"), settings.instance)
-    daemon = Daemon(settings, ServiceManager(*service_manager_address()), tracing)
+    manager = ServiceManager(*service_manager_address())
+    daemon = Daemon(settings, manager, tracing=tracing, listening=kept_sockets())
     daemon.leave_process = os._exit
     async with anyio.create_task_group() as group:
         await group.start(_obey_signals, daemon, reread)

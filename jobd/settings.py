@@ -225,6 +225,13 @@ def service_manager_address() -> tuple[str | None, str | None]:
     return os.environ.get("NOTIFY_SOCKET"), os.environ.get("WATCHDOG_USEC") if is_watched else None
 
 
+def kept_sockets() -> range:
+    """The descriptors of sockets that systemd kept while the service restarted: by its variables, as above."""
+    first = 3
+    count = os.environ.get("LISTEN_FDS", "0") if os.environ.get("LISTEN_PID") == str(os.getpid()) else "0"
+    return range(first, first + (int(count) if count.isdigit() else 0))
+
+
 def journal_stream() -> str | None:
     """Which of systemd's streams leads to the journal; its variable too."""
     return os.environ.get("JOURNAL_STREAM")

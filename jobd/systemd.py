@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import time
+from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,16 +48,30 @@ class ServiceManager:
         """Ask for more time to start or to stop."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
-    def _send(self, text: str) -> None:
+    def keep(self, descriptor: int) -> None:
+        """Have a listening socket kept while the service restarts; the next process finds it open."""
+        self._send("FDSTORE=1\nFDNAME=listening", descriptor)
+
+    def let_go(self) -> None:
+        """Have the sockets that are kept closed."""
+        self._send("FDSTOREREMOVE=1\nFDNAME=listening")
+
+    def _send(self, text: str, descriptor: int | None = None) -> None:
         if self._address is None:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(SEND_SECONDS_MAX)
             try:
-                sender.sendto(text.encode(), address)
+                passed = [] if descriptor is None else [_passing(descriptor)]
+                sender.sendmsg([text.encode()], passed, 0, address)
             except OSError:
                 return  # the daemon's work does not depend on it, and the next word may be heard
+
+
+def _passing(descriptor: int) -> tuple[int, int, array[int]]:
+    """What goes along with a message so that its reader has the descriptor, too."""
+    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor])
 
 
 def _line(text: str) -> str:

@@ -10,12 +10,13 @@ import anyio
 import orjson
 
 from jobd import log
-from jobd.errors import ConfigurationError
+from jobd.runner.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobd.metrics import Metrics
+    from jobd.services.listening import Listening
     from jobd.services.loop import Pulse
 
 REQUEST_SECONDS_MAX = 5.0
@@ -34,7 +35,12 @@ class Readiness(NamedTuple):
 class HealthServer:
     """Serves ``/metrics``, ``/healthz`` and ``/readyz``."""
 
-    def __init__(self, metrics: Metrics, pulse: Pulse, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self, metrics: Metrics, pulse: Pulse, readiness: Callable[[], Readiness], listening: Listening
+    ) -> None:
+        self._listening = listening
+        self._answering = 0
+        self._answered_one = Wakeup()
         self._metrics = metrics
         self._pulse = pulse
         self._readiness = readiness
@@ -42,20 +48,25 @@ class HealthServer:
 
     async def run(self, address: str) -> None:
         """Serve until cancelled; port 0 picks a free one."""
-        host, _, port = address.rpartition(":")
+        servers = await self._listening.serve(self._answer, address, HEAD_BYTES_MAX)
+        self.port = servers[0].sockets[0].getsockname()[1]
+        _log.info("metrics and health", host=address.rpartition(":")[0], port=self.port)
         try:
-            server = await asyncio.start_server(
-                self._answer, host.strip("[]"), int(port), limit=HEAD_BYTES_MAX, reuse_address=True
-            )
-        except OSError as error:
-            reason = error.strerror
-            raise ConfigurationError(f"JOBD_METRICS_LISTEN: cannot listen on {address}: {reason}") from None
-        async with server:
-            self.port = server.sockets[0].getsockname()[1]
-            _log.info("metrics and health", host=host, port=self.port)
             await anyio.sleep_forever()
+        finally:
+            for server in servers:
+                server.close()
+            with anyio.move_on_after(REQUEST_SECONDS_MAX, shield=True):
+                await self._answered()
+
+    async def _answered(self) -> None:
+        """Let those have their answer whom this process has accepted; the others wait for the next one."""
+        await anyio.sleep(0.01)  # a connection is accepted before anybody reads from it
+        while self._answering:
+            await self._answered_one.wait(REQUEST_SECONDS_MAX)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._answering += 1
         try:
             async with asyncio.timeout(REQUEST_SECONDS_MAX):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -69,6 +80,8 @@ class HealthServer:
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             return  # who asked went away, or did not ask in HTTP
         finally:
+            self._answering -= 1
+            self._answered_one.set()
             writer.close()
 
     def _page(self, method: str, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 PERIOD_SECONDS = 0.1
+# As long as Prometheus waits, unless it is told otherwise.
+SCRAPE_SECONDS_MAX = 10
 ENDED = re.compile(r'^jobd_job_attempts_total\{[^}]*outcome="completed"[^}]*\} (\S+)$', re.MULTILINE)
 STARTED = re.compile(r"^process_start_time_seconds (\S+)$", re.MULTILINE)
 
@@ -42,7 +44,7 @@ class Scraper:
         while True:
             asked_at = time.time()
             try:
-                _, text = await get(self.ports[name], "/metrics")
+                _, text = await get(self.ports[name], "/metrics", SCRAPE_SECONDS_MAX)
             except OSError:
                 answers.append(Answer(asked_at))
             else:

@@ -7,9 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 
 from jobd.db import migrate
-from tests.support.daemons import job_row, submit, until, wait_for_status
+from jobd.db.embedded import free_port
+from tests.ops.scraper import scraper
+from tests.support.daemons import get, job_row, submit, until, wait_for_status
 
 if TYPE_CHECKING:
     from tests.ops.service import Service
@@ -30,6 +33,22 @@ async def test_a_start_waits_for_the_schema_longer_than_its_time_out_and_is_read
     daemon.box.until(daemon.unit, "ActiveState", "active")
     daemon.says("running, 0 of 4 slots in use")
     assert daemon.property("NRestarts") == "0"
+
+
+async def test_a_restart_refuses_no_scrape_and_a_stop_closes_the_port(daemon: Service, database: Database) -> None:
+    port = free_port()
+    daemon.configure(database.url, metrics_listen=f"127.0.0.1:{port}")
+    daemon.systemctl("start")
+    async with scraper({"main": port}) as seen:
+        for _ in range(2):
+            process = daemon.property("MainPID")
+            await asyncio.to_thread(daemon.systemctl, "restart")
+            assert daemon.property("MainPID") != process
+    assert len(seen.last_answers("main")) == 3
+    assert seen.unanswered("main") == []
+    daemon.systemctl("stop")
+    with pytest.raises(OSError, match="refused"):
+        await get(port, "/healthz")
 
 
 async def test_a_reload_takes_settings_over_and_wrong_ones_leave_it_as_it_was(

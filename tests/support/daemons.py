@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tests.support.database import Database
+    from tests.support.kept_sockets import KeptSockets
 
 T = TypeVar("T")
 
@@ -158,13 +159,22 @@ class DaemonProcess:
 
 @contextlib.contextmanager
 def daemon_process(database: Database, directory: Path, **settings: Any) -> Iterator[DaemonProcess]:
-    """A `jobd run` process; killed at the end if it is still there. ``variables``: others' than jobd's."""
+    """A `jobd run` process; killed at the end if it is still there.
+
+    ``variables``: others' than jobd's; ``kept``: what keeps its sockets over a restart, as systemd does.
+    """
     variables = settings.pop("variables", {})
+    kept: KeptSockets | None = settings.pop("kept", None)
+    command = [sys.executable, "-m", "jobd", "run"]
+    if kept is not None:
+        variables = {**variables, "NOTIFY_SOCKET": str(kept.path)}
+        command = kept.command(*command[1:])
     log_path = directory / f"daemon-{time.monotonic_ns()}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobd", "run"],
+            command,
             env={**environment(database, **settings), **variables},
+            pass_fds=kept.descriptors if kept is not None else (),
             stdout=log,
             stderr=log,
         )
@@ -177,12 +187,12 @@ def daemon_process(database: Database, directory: Path, **settings: Any) -> Iter
         process.wait()
 
 
-async def get(port: int, path: str) -> tuple[int, str]:
+async def get(port: int, path: str, within: float = 5) -> tuple[int, str]:
     """GET a page of the health server: status and body."""
 
     def fetch() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=within) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
