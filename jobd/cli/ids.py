@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from jobd.cli.completing import complete_jobs
 from jobd.cli.exits import Misused
 from jobd.errors import JobNotFound
 
@@ -16,9 +17,23 @@ if TYPE_CHECKING:
 
     from jobd.cli.database import Database
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or its first digits.", show_default=False)]
+JobId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The job's id, or its first digits.",
+        show_default=False,
+        autocompletion=complete_jobs,
+    ),
+]
 JobIds = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="The jobs' ids, or their first digits.", show_default=False)
+    list[str],
+    typer.Argument(
+        metavar="ID...",
+        help="The jobs' ids, or their first digits.",
+        show_default=False,
+        autocompletion=complete_jobs,
+    ),
 ]
 
 DIGITS = 32

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from jobd.cli.completing import complete_jobs, complete_queues
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.figures import age, count, percent
 from jobd.cli.ids import JobId, abbreviate, find_job
@@ -25,12 +26,21 @@ def list_jobs(
         typer.Option("--status", "-s", help="Only jobs of this status; may be repeated.", show_default=False),
     ] = None,
     queue: Annotated[
-        str | None, typer.Option("--queue", "-q", metavar="NAME", help="Only jobs of this queue.")
+        str | None,
+        typer.Option(
+            "--queue", "-q", metavar="NAME", help="Only jobs of this queue.", autocompletion=complete_queues
+        ),
     ] = None,
     job_type: Annotated[JobType | None, typer.Option("--type", help="Only jobs of this type.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many jobs at most.")] = 20,
     after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", help="Older ones than this job: the next page.")
+        str | None,
+        typer.Option(
+            "--after",
+            metavar="ID",
+            help="Older ones than this job: the next page.",
+            autocompletion=complete_jobs,
+        ),
     ] = None,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,

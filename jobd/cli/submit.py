@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.text import Text
 
+from jobd.cli.completing import complete_queues
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode, Misused
 from jobd.cli.ids import abbreviate
@@ -61,7 +62,10 @@ def submit(
         list[str] | None,
         typer.Option("--option", "-o", metavar="NAME=VALUE", help="Any other option; the value may be JSON."),
     ] = None,
-    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="NAME", help="Queue for the job.")] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option("--queue", "-q", metavar="NAME", help="Queue for the job.", autocompletion=complete_queues),
+    ] = None,
     priority: Annotated[Priority | None, typer.Option("--priority", "-p", help="Place in the queue.")] = None,
     idempotency_key: Annotated[
         str | None,

@@ -9,6 +9,7 @@ import anyio
 import typer
 from rich.text import Text
 
+from jobd.cli.completing import complete_jobs
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode, exit_code_of_jobs
 from jobd.cli.follow import display, follow, follow_active
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 def watch(
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Watch these until they end.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...",
+            help="Watch these until they end.",
+            show_default=False,
+            autocompletion=complete_jobs,
+        ),
     ] = None,
     as_json: AsJson = False,
     database_url: DatabaseUrl = None,

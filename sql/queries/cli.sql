@@ -8,6 +8,27 @@ where id between $1::uuid and $2::uuid
 order by id
 limit $3;
 
+-- name: cli_complete_jobs
+-- What the shell offers where an id belongs: the newest jobs of these statuses whose id lies between two.
+select newest.id, newest.status, newest.what
+from unnest($1::text[]) as wanted (status)
+cross join lateral (
+    select job.id, job.status, job.created_at, coalesce(job.filename, job.handler) as what
+    from jobd.job
+    where job.status = wanted.status and job.id between $2::uuid and $3::uuid
+    order by job.created_at desc
+    limit $4
+) as newest
+order by newest.created_at desc
+limit $4;
+
+-- name: cli_complete_queues
+-- The same for queues.
+select name
+from jobd.queue
+order by name
+limit $1;
+
 -- name: cli_id_neighbours
 -- The ids next to each of these, from which follows how short each may be written.
 select
