@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from jobd.cli import (
     control,
@@ -28,12 +28,52 @@ from jobd.cli import (
     watch,
 )
 from jobd.cli.exits import ExitCode, complain, exit_code_of_error
+from jobd.cli.screen import BAD, BUSY, GOOD, QUIET, WARN
 from jobd.errors import ConfigurationError, JobdError
 from jobd.settings import Settings
+
+# What help is written in, by the names that typer has for it; its own yellow and cyan vanish on white.
+_HELP_STYLES = {
+    "STYLE_OPTION": f"bold {BUSY}",
+    "STYLE_SWITCH": f"bold {GOOD}",
+    "STYLE_NEGATIVE_OPTION": f"bold {WARN}",
+    "STYLE_NEGATIVE_SWITCH": f"bold {WARN}",
+    "STYLE_TYPES": f"bold {WARN}",
+    "STYLE_USAGE": WARN,
+    "STYLE_OPTION_ENVVAR": QUIET,
+    "STYLE_COMMANDS_TABLE_FIRST_COLUMN": f"bold {BUSY}",
+    "STYLE_ERRORS_PANEL_BORDER": BAD,
+    "STYLE_REQUIRED_SHORT": BAD,
+    "STYLE_REQUIRED_LONG": BAD,
+    "STYLE_DEPRECATED": BAD,
+    "STYLE_ABORTED": BAD,
+}
+
+
+def _use_own_colours() -> None:
+    # Here, since it is only loaded where help is asked for, or where something was typed wrongly.
+    from typer import rich_utils  # noqa: PLC0415
+
+    for name, style in _HELP_STYLES.items():
+        setattr(rich_utils, name, style)
+
+
+class Command(TyperCommand):
+    """A command whose help can be read on any background."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As typer does it."""
+        _use_own_colours()
+        super().format_help(ctx, formatter)
 
 
 class CommandGroup(TyperGroup):
     """All commands. What one raises becomes a line on standard error and an exit code, never a traceback."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """As typer does it."""
+        _use_own_colours()
+        super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -134,4 +174,4 @@ def _help(command: Callable[..., None]) -> str:
 for panel, commands in (("Jobs", _JOBS), ("Operation", _OPERATION)):
     for name, command in commands.items():
         epilog = run.settings_help() if command is run.run else None
-        app.command(name, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)
+        app.command(name, cls=Command, rich_help_panel=panel, help=_help(command), epilog=epilog)(command)

@@ -11,7 +11,7 @@ from jobd.cli.database import Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode
 from jobd.cli.ids import JobId, JobIds, abbreviate, find_job
 from jobd.cli.progress import name_of
-from jobd.cli.screen import complaints, screen, status_text
+from jobd.cli.screen import QUIET, complaints, screen, status_text
 from jobd.model.status import JobStatus, Priority
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _ask(texts: list[str], database_url: str | None, ask: Callable[[Database, UU
 
 
 def _answer(job: Job, short_id: str, is_changed: bool) -> Text:
-    text = Text.assemble((f"{short_id}  ", "bright_black"), f"{name_of(job.filename, job.job_type)}  ")
+    text = Text.assemble((f"{short_id}  ", QUIET), f"{name_of(job.filename, job.job_type)}  ")
     if not is_changed:
         return text.append_text(Text.assemble("is ", status_text(job.status), ": nothing to do"))
     text.append_text(status_text(job.status))
@@ -94,5 +94,5 @@ def _answer(job: Job, short_id: str, is_changed: bool) -> Text:
     elif job.status is JobStatus.RUNNING and job.pause_requested:
         text.append("  its worker has been asked to pause it")
     elif job.status is JobStatus.PENDING:
-        text.append(f"  {job.priority} priority, queue {job.queue}", style="bright_black")
+        text.append(f"  {job.priority} priority, queue {job.queue}", style=QUIET)
     return text

@@ -14,7 +14,7 @@ import anyio
 import typer
 from rich.text import Text
 
-from jobd.cli.screen import screen
+from jobd.cli.screen import QUIET, screen
 from jobd.cli.summary import next_step
 from jobd.db import embedded, migrate
 from jobd.settings import Settings
@@ -38,7 +38,7 @@ def dev(
     """
     from jobd import process  # noqa: PLC0415  numpy and all handlers, which no other command needs
 
-    screen().print(Text("starting PostgreSQL …", style="bright_black"))
+    screen().print(Text("starting PostgreSQL …", style=QUIET))
     directory = None if temporary else place_for(data)
     with embedded.running(directory) as server:
         anyio.run(migrate.migrate, server.url())
@@ -85,4 +85,4 @@ def _welcome(server: EmbeddedServer, directory: Path | None) -> None:
     ):
         console.print(next_step(command, why), soft_wrap=True)
     kept = f"kept in {directory}" if directory else "not kept"
-    console.print(Text(f"\nFiles below {Path.cwd()} may be imported; the data is {kept}.", style="bright_black"))
+    console.print(Text(f"\nFiles below {Path.cwd()} may be imported; the data is {kept}.", style=QUIET))

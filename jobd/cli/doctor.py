@@ -11,7 +11,8 @@ from rich.text import Text
 
 from jobd.cli.database import AsJson, DatabaseUrl, connect, load_settings
 from jobd.cli.exits import ExitCode, exit_code_of_error
-from jobd.cli.screen import print_json, screen, table
+from jobd.cli.listing import table
+from jobd.cli.screen import BAD, GOOD, WARN, print_json, screen
 from jobd.db.connect import Connector
 from jobd.doctor import Finding, Level, examine
 from jobd.errors import ConfigurationError, DatabaseUnavailable
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from jobd.settings import Settings
 
 SIGNS = {
-    Level.OK: ("✓", "green"),
-    Level.WARNING: ("!", "yellow"),
-    Level.PROBLEM: ("✗", "bold red"),
-    Level.UNKNOWN: ("?", "yellow"),
+    Level.OK: ("✓", GOOD),
+    Level.WARNING: ("!", WARN),
+    Level.PROBLEM: ("✗", f"bold {BAD}"),
+    Level.UNKNOWN: ("?", WARN),
 }
 
 
@@ -77,4 +78,4 @@ def _show(findings: Sequence[Finding]) -> None:
         for number, word in ((problems, "problem"), (warnings, "warning"), (unknown, "not known"))
         if number
     ]
-    screen().print(Text(f"\n{', '.join(parts) or 'All is well'}.", style="green" if not parts else ""))
+    screen().print(Text(f"\n{', '.join(parts) or 'All is well'}.", style=GOOD if not parts else ""))

@@ -21,7 +21,7 @@ from rich.text import Text
 from jobd.cli.database import AsJson, DatabaseUrl, load_settings, opened
 from jobd.cli.drill_screen import display, proof
 from jobd.cli.exits import ExitCode, Misused
-from jobd.cli.screen import complaints, print_json, screen
+from jobd.cli.screen import QUIET, complaints, print_json, screen
 from jobd.db import embedded
 from jobd.drill.drill import Drill, Plan
 from jobd.drill.ground import ServerControl
@@ -196,7 +196,5 @@ def _command(command: str) -> Callable[[], Awaitable[None]]:
 def _say_what_is_kept(directory: Path, *, has_database: bool) -> None:
     tables = "tables in the schema jobd_drill, " if has_database else ""
     complaints().print(
-        Text(
-            f"Kept: {tables}files and logs in {directory}. The next drill clears the tables.", style="bright_black"
-        )
+        Text(f"Kept: {tables}files and logs in {directory}. The next drill clears the tables.", style=QUIET)
     )

@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from jobd.cli.figures import clock, count, duration
-from jobd.cli.screen import complaints, indented, screen, table
+from jobd.cli.listing import table
+from jobd.cli.screen import BAD, BUSY, GOOD, QUIET, WARN, complaints, indented, screen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jobd.drill.drill import Pace
     from jobd.drill.report import Check, Report, Sum
 
-_STYLES = {"fault": "red", "end": "yellow", "work": "cyan", "step": "bold"}
+_STYLES = {"fault": BAD, "end": WARN, "work": BUSY, "step": "bold"}
 _SOUGHT = {
     "work": "next commit",
     "work elsewhere": "commit under a new lease",
@@ -52,7 +53,7 @@ class Lines:
 
     def say(self, kind: str, text: str) -> None:
         """See Display."""
-        self._console.print(Text.assemble((f"{clock()}  ", "bright_black"), (text, _STYLES.get(kind, ""))))
+        self._console.print(Text.assemble((f"{clock()}  ", QUIET), (text, _STYLES.get(kind, ""))))
 
     def show(self, pace: Pace) -> None:
         """What moves is for terminals."""
@@ -74,7 +75,7 @@ class Moving(Lines):
             f"{duration(pace.seconds)}  {pace.ended} of {pace.jobs} jobs, {count(pace.records)} records, "
             f"{count(pace.batches)} batches, {pace.faults} faults"
         )
-        self._live.update(Text(text, style="bold cyan"), refresh=True)
+        self._live.update(Text(text, style=f"bold {BUSY}"), refresh=True)
 
     def close(self) -> None:
         """See Display."""
@@ -137,10 +138,10 @@ def _seconds(seconds: float | None) -> str:
 
 def verdict_of(check: Check) -> Iterator[RenderableType]:
     """Whether a claim holds, and where it does not."""
-    sign = ("✓ ", "green") if check.holds else ("✗ ", "bold red")
-    yield Text.assemble("  ", sign, check.claim, (f"  ({check.looked_at})", "bright_black"))
+    sign = ("✓ ", GOOD) if check.holds else ("✗ ", f"bold {BAD}")
+    yield Text.assemble("  ", sign, check.claim, (f"  ({check.looked_at})", QUIET))
     for problem in check.problems:
-        yield Text(f"      {problem}", style="red")
+        yield Text(f"      {problem}", style=BAD)
 
 
 def _verdict(report: Report) -> Text:
@@ -151,6 +152,6 @@ def _verdict(report: Report) -> Text:
         f"seed {report.seed}"
     )
     if report.holds:
-        return Text.assemble("\n", ("Everything holds", "bold green"), f": {what}.")
+        return Text.assemble("\n", ("Everything holds", f"bold {GOOD}"), f": {what}.")
     broken = sum(not check.holds for check in report.checks)
-    return Text.assemble("\n", (f"{broken} of {len(report.checks)} do NOT hold", "bold red"), f": {what}.")
+    return Text.assemble("\n", (f"{broken} of {len(report.checks)} do NOT hold", f"bold {BAD}"), f": {what}.")

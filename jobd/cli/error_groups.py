@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobd.cli.figures import count
-from jobd.cli.screen import cut, table
+from jobd.cli.listing import cut, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,9 @@ from jobd.cli.error_groups import groups_by_file_table, groups_table
 from jobd.cli.exits import Misused
 from jobd.cli.figures import count
 from jobd.cli.ids import JobId, abbreviate, find_job
+from jobd.cli.listing import cut, table
 from jobd.cli.refused_csv import Writing, write_refused
-from jobd.cli.screen import cut, indented, print_json, screen, table
+from jobd.cli.screen import QUIET, WARN, indented, print_json, screen
 from jobd.cli.summary import next_step
 from jobd.errors import JobNotFound
 
@@ -118,7 +119,7 @@ async def _print_table(database: Database, job: Job, file: str | None, limit: in
     several_files = file is None and (job.files_total or 1) > 1
     if not after:
         refused = f"{count(job.error_count)} refused"
-        console.print(Text.assemble((refused, "yellow"), f" of {count(job.processed_rows)} records"))
+        console.print(Text.assemble((refused, WARN), f" of {count(job.processed_rows)} records"))
         console.print()
         console.print(indented(groups_table(groups, GROUPS_SHOWN_MAX, several_files=several_files)))
         console.print()
@@ -134,7 +135,7 @@ async def _print_table(database: Database, job: Job, file: str | None, limit: in
         more = f"jobd errors {short_id}{named} --limit {limit} --after {rows[limit - 1]['id']}"
         console.print(next_step(more, "shows the next; --limit shows more at once"))
     if job.errors_not_stored:
-        console.print(Text(f"{count(job.errors_not_stored)} more were counted but not kept.", style="yellow"))
+        console.print(Text(f"{count(job.errors_not_stored)} more were counted but not kept.", style=WARN))
     console.print(next_step(f"jobd errors {short_id}{named} --format csv", MENDING))
 
 
@@ -159,7 +160,7 @@ def _shown(value: str | None) -> Text:
     if value is None:
         return Text("")
     if not value.strip():
-        return Text("(empty)", style="bright_black")
+        return Text("(empty)", style=QUIET)
     text = cut(" ".join(value.split()))
     text.truncate(VALUE_CHARACTERS_MAX, overflow="ellipsis")
     return text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from jobd.cli.screen import complaints
+from jobd.cli.screen import BAD, complaints
 from jobd.errors import ConfigurationError, DatabaseUnavailable, JobdError, SchemaMismatch
 from jobd.model.status import JobStatus
 
@@ -59,7 +59,7 @@ def complain(message: str, *, with_traceback: bool = False) -> None:
     """Say what is wrong in one line, and in a second what to do about it."""
     what, _, hint = message.strip().partition("\n")
     console = complaints()
-    console.print(Text.assemble(("error: ", "bold red"), what))
+    console.print(Text.assemble(("error: ", f"bold {BAD}"), what))
     if hint:
         console.print(Text(" ".join(hint.split())))
     if with_traceback:

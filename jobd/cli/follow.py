@@ -12,7 +12,7 @@ from rich.text import Text
 from jobd.cli.figures import clock
 from jobd.cli.ids import abbreviate
 from jobd.cli.progress import Pace, Progress, bars, line
-from jobd.cli.screen import print_json_line, screen
+from jobd.cli.screen import QUIET, print_json_line, screen
 from jobd.client.wait import CHANNEL, news_of
 from jobd.errors import JobNotFound
 
@@ -28,6 +28,7 @@ LOOK_SECONDS = 0.25
 LINE_SECONDS = 5.0
 JOBS_SHOWN_MAX = 20
 WIDE = 115
+NARROW = 90
 ENDED_SHOWN_MAX = 5
 
 
@@ -98,10 +99,12 @@ class Bars:
     def show(self, jobs: Sequence[Progress], ids: Mapping[UUID, str]) -> None:
         """Draw the bars anew."""
         if jobs:
-            is_wide = self._live.console.width >= WIDE
-            self._live.update(bars(jobs, ids if self._with_ids else None, is_wide=is_wide), refresh=True)
+            width = self._live.console.width
+            shown = ids if self._with_ids else None
+            moving = bars(jobs, shown, is_wide=width >= WIDE, is_narrow=width < NARROW)
+            self._live.update(moving, refresh=True)
         else:
-            self._live.update(Text("Nothing waits or runs. Ctrl-C ends this.", style="bright_black"), refresh=True)
+            self._live.update(Text("Nothing waits or runs. Ctrl-C ends this.", style=QUIET), refresh=True)
 
 
 class Lines:
@@ -118,7 +121,7 @@ class Lines:
             status, at = self._said.get(job.id, ("", 0.0))
             if job.status != status or (job.status == "running" and now - at >= LINE_SECONDS):
                 self._said[job.id] = (job.status, now)
-                text = Text.assemble((f"{clock()}  {ids[job.id]}  ", "bright_black"), line(job))
+                text = Text.assemble((f"{clock()}  {ids[job.id]}  ", QUIET), line(job))
                 self._console.print(text)
 
 

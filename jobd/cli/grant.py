@@ -10,7 +10,7 @@ import typer
 
 from jobd.cli.database import DatabaseUrl, load_settings, opened
 from jobd.cli.exits import Misused
-from jobd.cli.screen import screen
+from jobd.cli.screen import QUIET, screen
 from jobd.client.connection import diagnosis_of
 from jobd.db import grants
 from jobd.errors import JobdError
@@ -79,7 +79,7 @@ async def _grant(settings: Settings, wanted: grants.SubmitterGrant) -> None:
         screen().print(
             f"  No password was set: let pg_hba.conf admit {login} from the daemon's host, or set "
             "JOBD_SUBMITTER_SECRET for both and repeat this.",
-            style="bright_black",
+            style=QUIET,
         )
 
 

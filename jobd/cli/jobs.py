@@ -11,9 +11,10 @@ from jobd.cli.completing import complete_jobs, complete_queues
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.figures import age, count, percent
 from jobd.cli.ids import JobId, abbreviate, find_job
+from jobd.cli.listing import cut, table
 from jobd.cli.portrait import portrait
 from jobd.cli.progress import name_of
-from jobd.cli.screen import cut, print_json, screen, status_text, table
+from jobd.cli.screen import QUIET, WARN, print_json, screen, status_text
 from jobd.errors import JobNotFound
 from jobd.model.job import Job
 from jobd.model.status import JobStatus, JobType
@@ -63,14 +64,14 @@ def list_jobs(
                 ids[job.id],
                 _status(job),
                 count(job.processed_rows),
-                Text(count(job.error_count), style="yellow") if job.error_count else Text(""),
+                Text(count(job.error_count), style=WARN) if job.error_count else Text(""),
                 cut(name_of(job.filename, job.job_type)),
                 cut(job.target or job.handler or ""),
-                Text(age(job.created_at), style="bright_black"),
+                Text(age(job.created_at), style=QUIET),
             )
         screen().print(rows)
         if len(jobs) == limit:
-            screen().print(Text(f"Older ones: jobd list --after {ids[jobs[-1].id]}", style="bright_black"))
+            screen().print(Text(f"Older ones: jobd list --after {ids[jobs[-1].id]}", style=QUIET))
 
     with_database(database_url, work)
 

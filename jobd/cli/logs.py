@@ -10,14 +10,14 @@ from rich.text import Text
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.figures import moment
 from jobd.cli.ids import JobId, find_job
-from jobd.cli.screen import STATUS_SIGNS, print_json, screen
+from jobd.cli.screen import BAD, QUIET, STATUS_SIGNS, WARN, print_json, screen
 from jobd.errors import JobNotFound
 from jobd.model.status import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LEVEL_STYLES = {"debug": "bright_black", "info": "", "warning": "yellow", "error": "red"}
+_LEVEL_STYLES = {"debug": QUIET, "info": "", "warning": WARN, "error": BAD}
 # Worker ids say nothing to people, who read its name; --json has them.
 _FOR_PROGRAMS = {"worker_id", "lease_token", "former_worker_id"}
 
@@ -45,21 +45,21 @@ def logs(
 
 
 def _line(row: Mapping[str, Any]) -> Text:
-    text = Text(f"{moment(row['created_at'])}  ", style="bright_black")
+    text = Text(f"{moment(row['created_at'])}  ", style=QUIET)
     line = Text(row["event"].replace("_", " "), style=_LEVEL_STYLES.get(row["level"], ""))
     if row["new_status"] and row["new_status"] != row["old_status"]:
         sign, style = STATUS_SIGNS[JobStatus(row["new_status"])]
         line = Text(f"{sign} {row['new_status'] if row['old_status'] else row['event']}", style=style)
     text = Text.assemble(text, line)
     if row["actor"]:
-        text.append(f"  by {row['actor']}", style="bright_black")
+        text.append(f"  by {row['actor']}", style=QUIET)
     if row["reason"] and row["reason"] != row["new_status"]:
         text.append(f"  {row['reason']}")
     for name, value in (_decoded(row["data"]) or {}).items():
         if name in _FOR_PROGRAMS:
             continue
         shown = value if isinstance(value, str) else orjson.dumps(value).decode()
-        text.append(f"  {name}=", style="bright_black").append(shown)
+        text.append(f"  {name}=", style=QUIET).append(shown)
     return text
 
 

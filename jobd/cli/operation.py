@@ -12,7 +12,8 @@ from rich.text import Text
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import Misused
 from jobd.cli.figures import age, count, duration, size
-from jobd.cli.screen import complaints, print_json, screen, table
+from jobd.cli.listing import table
+from jobd.cli.screen import BAD, GOOD, QUIET, WARN, complaints, print_json, screen
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 QUEUE_COUNT_MAX = 10_000
@@ -30,7 +31,7 @@ def queues(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         listing = table("Queue", "State", *figures, right=figures)
         for row in rows:
             until = f" until {age(row['resume_at'])}" if row["resume_at"] else ""
-            state = Text(f"‖ paused{until}", style="yellow") if row["is_paused"] else Text("open", style="green")
+            state = Text(f"‖ paused{until}", style=WARN) if row["is_paused"] else Text("open", style=GOOD)
             counts = [_capped(row[name]) for name in ("pending", "due", "running", "paused")]
             oldest = row["oldest_due_age_seconds"]
             listing.add_row(row["queue"], state, *counts, duration(oldest) if oldest else "-")
@@ -55,9 +56,9 @@ def workers(as_json: AsJson = False, database_url: DatabaseUrl = None) -> None:
         )
         for row in rows:
             if row["is_alive"]:
-                state = Text("draining", style="yellow") if row["is_draining"] else Text("● alive", style="green")
+                state = Text("draining", style=WARN) if row["is_draining"] else Text("● alive", style=GOOD)
             else:
-                state = Text(f"✗ silent for {age(row['heartbeat_at']).removesuffix(' ago')}", style="red")
+                state = Text(f"✗ silent for {age(row['heartbeat_at']).removesuffix(' ago')}", style=BAD)
             listing.add_row(
                 row["name"],
                 row["host"],
@@ -88,7 +89,7 @@ def prune(
         while batch := await database.client.prune(limit, keep_failed=not failed):
             deleted += batch
             if batch >= 10_000:
-                complaints().print(Text(f"{count(deleted)} deleted so far …", style="bright_black"))
+                complaints().print(Text(f"{count(deleted)} deleted so far …", style=QUIET))
         screen().print(f"{count(deleted)} job{'' if deleted == 1 else 's'} deleted.")
 
     with_database(database_url, work)

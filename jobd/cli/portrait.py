@@ -12,9 +12,10 @@ from rich.text import Text
 from jobd.cli.error_groups import groups_table
 from jobd.cli.figures import age, count, duration, moment, rate
 from jobd.cli.ids import abbreviate
+from jobd.cli.listing import SideBySide, cut, table
 from jobd.cli.progress import Pace, bars
 from jobd.cli.reading import reading_lines
-from jobd.cli.screen import cut, indented, table
+from jobd.cli.screen import QUIET, WARN, indented
 from jobd.cli.summary import WAYS, error_text, headline, next_step
 from jobd.model.status import JobStatus, JobType
 
@@ -32,11 +33,11 @@ async def portrait(database: Database, job: Job) -> RenderableType:
     """Everything a person wants to know of a job, the most wanted first."""
     row = (await database.fetch("cli_progress", [job.id]))[0]
     short_id = (await abbreviate(database, [job.id]))[job.id]
-    parts: list[RenderableType] = [headline(row), Text(f"  {_kind(job)}", style="bright_black"), Text()]
+    parts: list[RenderableType] = [headline(row), Text(f"  {_kind(job)}", style=QUIET), Text()]
     if job.status in {JobStatus.RUNNING, JobStatus.PAUSED} or (job.progress and not job.status.is_terminal):
         parts += [indented(bars([Pace().look(row, 0.0)], with_names=False)), Text()]
     times = _times(job, row)
-    parts += [indented(_two_columns(_counters(job), times) if job.processed_rows else times), Text()]
+    parts += [indented(SideBySide(_counters(job), times) if job.processed_rows else times), Text()]
     parts.append(indented(_particulars(job)))
     if job.files_total is not None and job.files_total > 1:
         files = await database.fetch("cli_files", job.id, FILES_SHOWN_MAX)
@@ -63,18 +64,18 @@ def _kind(job: Job) -> str:
 
 def _counters(job: Job) -> Table:
     figures = Table.grid(padding=(0, 2, 0, 0))
-    figures.add_column(style="bright_black")
+    figures.add_column(style=QUIET)
     figures.add_column(justify="right")
     figures.add_row("rows", count(job.processed_rows))
     for way in WAYS:
         figures.add_row(way, count(getattr(job, f"items_{way}")))
-    figures.add_row("refused", Text(count(job.error_count), style="yellow" if job.error_count else ""))
+    figures.add_row("refused", Text(count(job.error_count), style=WARN if job.error_count else ""))
     return figures
 
 
 def _times(job: Job, row: Mapping[str, Any]) -> Table:
     times = Table.grid(padding=(0, 2, 0, 0))
-    times.add_column(style="bright_black")
+    times.add_column(style=QUIET)
     times.add_column()
     times.add_row("submitted", f"{moment(job.created_at)}  ({age(job.created_at)})")
     if job.status is JobStatus.PENDING and job.run_at > job.created_at:
@@ -108,7 +109,7 @@ def _between(earlier: Any, later: Any) -> str:
 
 def _particulars(job: Job) -> Table:
     lines = Table.grid(padding=(0, 2, 0, 0))
-    lines.add_column(style="bright_black")
+    lines.add_column(style=QUIET)
     lines.add_column(overflow="fold")
     for name, value in (
         ("id", str(job.id)),
@@ -136,7 +137,7 @@ def _particulars(job: Job) -> Table:
 def _preview(rows: Sequence[Mapping[str, Any]]) -> Group:
     """The first rows as they would land, a line each."""
     lines = [cut(orjson.dumps(row).decode()) for row in rows]
-    return Group(Text("The first rows would be:", style="bright_black"), *lines)
+    return Group(Text("The first rows would be:", style=QUIET), *lines)
 
 
 def _files(files: Sequence[Mapping[str, Any]], job: Job) -> Table:
@@ -170,12 +171,6 @@ def _next_steps(job: Job, short_id: str) -> Iterator[Text]:
     if job.status in {JobStatus.FAILED, JobStatus.CANCELLED}:
         yield next_step(f"jobd retry {short_id}", "goes on where it stopped")
         yield next_step(f"jobd logs {short_id}", "tells its story")
-
-
-def _two_columns(left: RenderableType, right: RenderableType) -> Table:
-    columns = Table.grid(padding=(0, 6, 0, 0))
-    columns.add_row(left, right)
-    return columns
 
 
 def _json(value: Any) -> str | None:

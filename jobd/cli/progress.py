@@ -6,12 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from jobd.cli.figures import count, countdown, duration, percent, rate
-from jobd.cli.screen import STATUS_SIGNS, status_text
+from jobd.cli.screen import BAD, QUIET, STATUS_SIGNS, WARN, status_text
 from jobd.model.status import JobStatus
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Progress:
         row = self.row
         match self.status:
             case JobStatus.RUNNING if row["cancel_requested"] or row["pause_requested"]:
-                return Text("cancelling …" if row["cancel_requested"] else "pausing …", style="yellow")
+                return Text("cancelling …" if row["cancel_requested"] else "pausing …", style=WARN)
             case JobStatus.RUNNING:
                 speed = rate(self.rows_per_second or None).replace(" rows", "")
                 left = "" if self.remaining_seconds is None else f"{countdown(self.remaining_seconds)} left"
@@ -71,12 +72,12 @@ class Progress:
             case JobStatus.PENDING:
                 note = row["waiting_reason"] or "waiting"
             case JobStatus.FAILED:
-                return Text(row["error_code"] or "failed", style="red")
+                return Text(row["error_code"] or "failed", style=BAD)
             case JobStatus.COMPLETED:
                 note = "same content as before" if row["duplicate_of"] else f"in {duration(row['ran_seconds'])}"
             case _:
                 note = self.status.value
-        return Text(note, style="" if self.status is JobStatus.RUNNING else "bright_black")
+        return Text(note, style="" if self.status is JobStatus.RUNNING else QUIET)
 
 
 @dataclass
@@ -116,19 +117,22 @@ def bars(
     *,
     with_names: bool = True,
     is_wide: bool = True,
-) -> Table:
-    """The jobs, a line each: status, name, bar, rows, and speed or state."""
+    is_narrow: bool = False,
+) -> RenderableType:
+    """The jobs, a line each: status, name, bar, rows, and speed or state; where it is narrow, two lines each."""
+    if is_narrow:
+        return Group(*(part for job in jobs for part in _two_lines(job, ids, with_name=with_names)))
     table = Table.grid(padding=(0, 2, 0, 0))
     for job in jobs:
         sign, style = STATUS_SIGNS[job.status]
         refused = f"{count(job.row['error_count'])} refused" if job.row["error_count"] else ""
         table.add_row(
-            *([Text(ids[job.id], style="bright_black")] if ids else []),
+            *([Text(ids[job.id], style=QUIET)] if ids else []),
             *([Text.assemble((sign, style), f" {_short(job.name)}")] if with_names else []),
             _bar(job),
             Text(percent(job.row["progress"]), justify="right"),
             Text(job.rows if is_wide else f"{count(job.row['processed_rows'])} rows", justify="right"),
-            Text(refused, style="yellow"),
+            Text(refused, style=WARN),
             job.note,
         )
     for column in table.columns:
@@ -136,6 +140,29 @@ def bars(
     for column in table.columns[len(table.columns) - 5 : len(table.columns) - 4]:
         column.no_wrap, column.max_width = False, BAR_WIDTH  # the bar alone gives way
     return table
+
+
+def _two_lines(
+    job: Progress, ids: Mapping[UUID, str] | None, *, with_name: bool
+) -> tuple[RenderableType, RenderableType]:
+    sign, style = STATUS_SIGNS[job.status]
+    parts = [
+        *([Text(ids[job.id], style=QUIET)] if ids else []),
+        Text.assemble((sign, style), f" {_short(job.name)}" if with_name else ""),
+        Text(percent(job.row["progress"])),
+        Text(f"{count(job.row['processed_rows'])} rows"),
+        *([Text(f"{count(job.row['error_count'])} refused", style=WARN)] if job.row["error_count"] else []),
+    ]
+    first = Text("  ").join(parts)
+    first.no_wrap, first.overflow = True, "ellipsis"
+    note = job.note
+    note.no_wrap, note.overflow = True, "ellipsis"
+    second = Table.grid(padding=(0, 2, 0, 0))
+    second.add_column(width=2)
+    second.add_column(max_width=BAR_WIDTH)
+    second.add_column(no_wrap=True)
+    second.add_row("", _bar(job), note)
+    return first, second
 
 
 def _short(name: str) -> str:
@@ -155,7 +182,9 @@ def line(job: Progress) -> Text:
 
 def _bar(job: Progress) -> ProgressBar:
     _, style = STATUS_SIGNS[job.status]
-    return ProgressBar(total=100, completed=job.row["progress"], complete_style=style, finished_style=style)
+    return ProgressBar(
+        total=100, completed=job.row["progress"], style=QUIET, complete_style=style, finished_style=style
+    )
 
 
 def _mean(row: Mapping[str, Any]) -> float | None:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 from rich.text import Text
 
 from jobd.cli.figures import count
-from jobd.cli.screen import complaints
+from jobd.cli.screen import WARN, complaints
 
 if TYPE_CHECKING:
     from jobd.cli.database import Database
@@ -64,7 +64,7 @@ def _warn(job: Job, *, are_different: bool) -> None:
     if are_different:
         complaints().print(
             Text.assemble(
-                ("note: ", "yellow"),
+                ("note: ", WARN),
                 "the files have different columns; one that a record's own file lacks is empty here, which is "
                 "null when it is imported. With --file the records of one file stand alone.",
             )
@@ -72,7 +72,7 @@ def _warn(job: Job, *, are_different: bool) -> None:
     if job.errors_not_stored:
         complaints().print(
             Text.assemble(
-                ("note: ", "yellow"),
+                ("note: ", WARN),
                 f"{count(job.errors_not_stored)} more were refused than are kept; they are not in it.",
             )
         )

@@ -11,7 +11,8 @@ from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode
 from jobd.cli.figures import count
 from jobd.cli.ids import JobId, find_job
-from jobd.cli.screen import cut, indented, print_json, screen, table
+from jobd.cli.listing import cut, table
+from jobd.cli.screen import QUIET, WARN, indented, print_json, screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,10 +54,10 @@ def _show(undone: int, left: int, rows: Sequence[Mapping[str, Any]]) -> None:
     console.print(f"{count(undone)} row{'' if undone == 1 else 's'} undone.")
     if not left:
         return
-    console.print(Text(f"{count(left)} could not be undone:", style="yellow"))
+    console.print(Text(f"{count(left)} could not be undone:", style=WARN))
     listing = table("Key", "Import", "Why not", flexible=("Key", "Why not"))
     for row in rows:
         listing.add_row(cut(row["key"]), row["change"], row["revert_problem"] or "")
     console.print(indented(listing))
     if left > len(rows):
-        console.print(Text(f"  The first {count(len(rows))}; --limit shows more.", style="bright_black"))
+        console.print(Text(f"  The first {count(len(rows))}; --limit shows more.", style=QUIET))

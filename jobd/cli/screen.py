@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from jobd.model.status import JobStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 WIDTH_WITHOUT_TERMINAL = 100
+
+# Colours that are told from a black background and from a white one alike. Those that terminals name are not:
+# their yellow vanishes on white, their blue on black. What is quiet is the terminal's own colour, dimmed.
+QUIET = "dim"
+GOOD = "color(28)"
+WARN = "color(130)"
+BAD = "color(161)"
+BUSY = "color(30)"
+IDLE = "color(63)"
 
 # A sign beside each colour, for those who see none.
 STATUS_SIGNS = {
-    JobStatus.PENDING: ("○", "blue"),
-    JobStatus.RUNNING: ("●", "bold cyan"),
-    JobStatus.PAUSED: ("‖", "yellow"),
-    JobStatus.COMPLETED: ("✓", "green"),
-    JobStatus.FAILED: ("✗", "bold red"),
-    JobStatus.CANCELLED: ("⊘", "bright_black"),
+    JobStatus.PENDING: ("○", IDLE),
+    JobStatus.RUNNING: ("●", f"bold {BUSY}"),
+    JobStatus.PAUSED: ("‖", WARN),
+    JobStatus.COMPLETED: ("✓", GOOD),
+    JobStatus.FAILED: ("✗", f"bold {BAD}"),
+    JobStatus.CANCELLED: ("⊘", QUIET),
 }
 
 
@@ -58,21 +63,6 @@ def status_text(status: JobStatus) -> Text:
     """A status with its sign and colour."""
     sign, style = STATUS_SIGNS[status]
     return Text(f"{sign} {status.value}", style=style)
-
-
-def table(*columns: str, right: Collection[str] = (), flexible: Collection[str] = ()) -> Table:
-    """A calm table: no borders, numbers to the right; flexible columns alone give way when room is short."""
-    result = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
-    for column in columns:
-        result.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column not in flexible, min_width=4
-        )
-    return result
-
-
-def cut(text: str, style: str = "") -> Text:
-    """What goes into a flexible column: cut off with an ellipsis rather than broken into lines."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def indented(what: RenderableType) -> Padding:

@@ -15,7 +15,7 @@ from jobd.cli.completing import complete_queues
 from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode, Misused
 from jobd.cli.ids import abbreviate
-from jobd.cli.screen import complaints, print_json, screen
+from jobd.cli.screen import WARN, complaints, print_json, screen
 from jobd.cli.summary import next_step
 from jobd.cli.watch import watch_until_ended
 from jobd.model.job import Job
@@ -133,7 +133,7 @@ def absolute(file: str) -> str:
     path = Path(file).expanduser().absolute()
     if not path.exists() and not _GLOB.search(file):
         complaints().print(
-            Text.assemble(("note: ", "yellow"), f"{path} is not on this machine; the daemon's must have it"),
+            Text.assemble(("note: ", WARN), f"{path} is not on this machine; the daemon's must have it"),
         )
     return str(path)
 

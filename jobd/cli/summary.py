@@ -8,7 +8,7 @@ from rich.text import Text
 
 from jobd.cli.figures import count, duration, rate
 from jobd.cli.progress import name_of
-from jobd.cli.screen import status_text
+from jobd.cli.screen import BAD, QUIET, WARN, status_text
 from jobd.model.status import JobStatus, JobType
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def summary(row: Mapping[str, Any], short_id: str) -> list[Text]:
 
 def error_text(code: str | None, message: str | None) -> Text:
     """Why a job failed: the stable word and the sentence."""
-    return Text.assemble((f"{code or 'failed'}: ", "red"), message or "no reason given")
+    return Text.assemble((f"{code or 'failed'}: ", BAD), message or "no reason given")
 
 
 def next_step(command: str, why: str) -> Text:
     """A command to run next."""
-    return Text.assemble("  ", (command, "bold"), (f"  {why}", "bright_black"))
+    return Text.assemble("  ", (command, "bold"), (f"  {why}", QUIET))
 
 
 def _counts(row: Mapping[str, Any]) -> Text | None:
@@ -60,10 +60,10 @@ def _counts(row: Mapping[str, Any]) -> Text | None:
     text = Text(f"{count(row['processed_rows'])} rows: {would_be}") if row["processed_rows"] else Text("no rows")
     parts = [Text(f"{count(row[f'items_{way}'])} {way}") for way in WAYS if row[f"items_{way}"]]
     if row["error_count"]:
-        parts.append(Text(f"{count(row['error_count'])} refused", style="yellow"))
+        parts.append(Text(f"{count(row['error_count'])} refused", style=WARN))
     text.append_text(Text(", ").join(parts))
     if row["ran_seconds"]:
         text.append(f", in {duration(row['ran_seconds'])}")
         if row["processed_rows"] and row["ran_seconds"] >= 0.1:
-            text.append(f" ({rate(row['processed_rows'] / row['ran_seconds'])})", style="bright_black")
+            text.append(f" ({rate(row['processed_rows'] / row['ran_seconds'])})", style=QUIET)
     return text

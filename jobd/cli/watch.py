@@ -14,7 +14,7 @@ from jobd.cli.database import AsJson, Database, DatabaseUrl, with_database
 from jobd.cli.exits import ExitCode, exit_code_of_jobs
 from jobd.cli.follow import display, follow, follow_active
 from jobd.cli.ids import abbreviate, find_job
-from jobd.cli.screen import complaints, screen
+from jobd.cli.screen import QUIET, complaints, screen
 from jobd.cli.summary import summary
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def watch_until_ended(database: Database, job_ids: Sequence[UUID], *, as_j
             ended = await follow(database, ids, shown)
     except anyio.get_cancelled_exc_class():
         # Ctrl-C ends the watching, not what is watched.
-        complaints().print(Text(f"still at work: jobd watch {' '.join(ids.values())}", style="bright_black"))
+        complaints().print(Text(f"still at work: jobd watch {' '.join(ids.values())}", style=QUIET))
         raise
     if not as_json:
         for job in ended:
