@@ -21,7 +21,13 @@ async def daemon(patient: Patient) -> list[Finding]:
     name = (await patient.row("doctor_server"))["role"]
     found = []
     if not row["may_claim"]:
-        found.append(problem("role", f"the role {name} may not claim jobs", f"grant {prefix}worker to {name};"))
+        groups = [each["role"] for each in await patient.rows("doctor_groups")]
+        remedy = (
+            f"somebody took a right away from {prefix}worker; as the schema's owner: jobd migrate --sql | psql"
+            if f"{prefix}worker" in groups
+            else f"grant {prefix}worker to {name};"
+        )
+        found.append(problem("role", f"the role {name} may not claim jobs", remedy))
     if row["is_superuser"] or row["bypasses_row_security"]:
         power = "is a superuser" if row["is_superuser"] else "bypasses row-level security"
         found.append(

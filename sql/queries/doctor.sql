@@ -38,6 +38,10 @@ select
 from pg_roles as role
 where role.rolname = current_user;
 
+-- name: doctor_groups
+-- What the login is a member of.
+select rolname as role from pg_roles where pg_has_role(oid, 'member') and rolname <> current_user;
+
 -- name: doctor_submitters
 -- The roles that may submit, and what has become of them and of their logins since.
 select

@@ -39,6 +39,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"The unit was NOT run under systemd: {reason}", yellow=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a box go to few of pytest-xdist's workers, as each of those boots one."""
+    for index, item in enumerate(items):
+        if item.path.parent == Path(__file__).parent and item.path.name.startswith("test_service_"):
+            group = f"drills{index % 2}" if "drills" in item.path.name else "life"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def box() -> Iterator[boxes.Box]:
     """A systemd with jobd installed."""

@@ -110,7 +110,7 @@ class Hands:
             if self.box is None:
                 code, output = await self._here(line)
             else:
-                done = await asyncio.to_thread(self.box.tried, "bash", "-c", line)
+                done = await asyncio.to_thread(self.box.tried, "bash", "-c", f"{self._as_owner(line)}{line}")
                 code, output = done.returncode, done.stdout + done.stderr
             assert code in (LOOKED if block.section == "Diagnosis" else {0}), (line, code, output)
             assert not any(words in output for words in _NOT_ON_THE_HOST), (line, output)
@@ -129,6 +129,13 @@ class Hands:
         )  # fmt: skip
         output, _ = await process.communicate()
         return process.returncode or 0, output.decode()
+
+    def _as_owner(self, line: str) -> str:
+        """Who runs psql is the owner of the schema, and so is who runs the command line beside it."""
+        if "psql" not in line:
+            return ""
+        variables = {**self._owner(), "JOBD_DATABASE_URL": self.owner_url}
+        return "".join(f"export {name}={value}\n" for name, value in variables.items())
 
     def _owner(self) -> dict[str, str]:
         """As whom psql comes in."""
@@ -169,11 +176,11 @@ class Page:
     async def mitigate(self, words: str, **values: object) -> Any:
         """Run that part of the mitigation which holds these words, be it a block or within a sentence."""
         (part,) = [text for name, text in _SECTION.findall(self.text) if name == "Mitigation"]
-        found = [block for block in self.blocks("Mitigation") if words in block.text]
-        found += [Block("Mitigation", "", text) for text in _INLINE.findall(_BLOCK.sub("", part)) if words in text]
-        (block,) = found[:1] if len({each.text for each in found}) == 1 else found
-        language = "sh" if block.text.startswith("jobd ") else block.language
-        return await self.hands.run(block._replace(text=_filled(block.text, values), language=language))
+        said = self.blocks("Mitigation")
+        for text in _INLINE.findall(_BLOCK.sub("", part)):
+            said.append(Block("Mitigation", "sh" if text.startswith("jobd ") else "", text))
+        (block,) = {block for block in said if words in block.text}
+        return await self.hands.run(block._replace(text=_filled(block.text, values)))
 
 
 def _filled(text: str, values: dict[str, object]) -> str:
