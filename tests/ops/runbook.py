@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from tests.prometheus.case import ROOT
-from tests.support import command
+from tests.support import command, programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,8 @@ PAGES = ROOT / "deploy" / "runbooks"
 PLACEHOLDER = re.compile(r"\b(?:JOB_ID|PID|QUEUE|TARGET|REASON)\b")
 EXAMPLE_PORT = ":9464"
 EXAMPLE_URL_FILE = "/etc/jobd/credentials/database-url"
+# What can be run without a systemd, by the package that has it.
+NEEDED = {"curl": "curl", "pg_isready": "postgresql-client", "psql": "postgresql-client"}
 # The only command that is for the owner of the schema.
 MIGRATE = "jobd migrate"
 # Of a line that looks at something: systemctl of a unit that is not active, grep and journalctl that find nothing,
@@ -119,7 +121,9 @@ class Hands:
 
     async def _here(self, line: str) -> tuple[int, str]:
         """Without a systemd: what only asks over the network, with the daemon's URL in a file of its own."""
-        assert line.split(maxsplit=1)[0] in {"curl", "pg_isready", "psql"}, f"{line}: needs a systemd"
+        program = line.split(maxsplit=1)[0]
+        assert program in NEEDED, f"{line}: needs a systemd"
+        programs.need(NEEDED[program])
         place = self.directory / "database-url"
         place.write_text(self.settings["JOBD_DATABASE_URL"])
         process = await asyncio.create_subprocess_exec(

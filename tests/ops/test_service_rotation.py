@@ -1,4 +1,4 @@
-"""The database's password is changed while a service works, as the page says: no job fails, and nothing is restarted."""
+"""The database's password is changed while a service works, as the page says; no job fails, nothing restarts."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 # systemd-analyze counts from 0 to 10, and takes its threshold times ten.
 EXPOSURE_MAX = 1.2
+# Since which release systemd knows what is set for newer ones ("Added in version" in systemd.service(5); the type in
+# its notes on version 253).
+SINCE = {"Type=notify-reload": 253, "ExecReload=": 0, "RestartSteps=5": 254, "RestartMaxDelaySec=30": 254}
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
 
@@ -47,3 +50,10 @@ def test_the_service_is_exposed_as_little_as_was_promised(units: Path) -> None:
     judged = analyze(units, "security", "--offline=true", "--no-pager", threshold, "./jobd@.service")
     assert judged.returncode == 0, judged.stdout
     assert "Overall exposure level" in judged.stdout
+
+
+def test_what_is_for_newer_systemds_is_known_to_those_that_get_it() -> None:
+    text = (install.directory() / "systemd" / "jobd@.service.d" / "10-systemd-254.conf").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "["))]
+    assert lines == list(SINCE)
+    assert max(SINCE.values()) == install.RELOADING_SINCE

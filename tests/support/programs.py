@@ -12,6 +12,8 @@ _PLACES = {
     "prometheus": ("/usr/bin/prometheus",),
     "prometheus-alertmanager": ("/usr/bin/prometheus-alertmanager",),
     "pgbouncer": ("/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"),
+    "postgresql-client": ("/usr/bin/psql",),
+    "curl": ("/usr/bin/curl",),
     "libfaketime": (
         "/usr/lib/*/faketime/libfaketime.so.1",
         "/usr/lib*/faketime/libfaketime.so.1",
