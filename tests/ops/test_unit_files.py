@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # systemd-analyze counts from 0 to 10, and takes its threshold times ten.
 EXPOSURE_MAX = 1.2
-# Since which release systemd knows what is set for newer ones ("Added in version" in systemd.service(5); the type in
-# its notes on version 253).
+# Since which release systemd knows what is set for newer ones ("Added in version" in systemd.service(5); the type
+# in its notes on version 253).
 SINCE = {"Type=notify-reload": 253, "ExecReload=": 0, "RestartSteps=5": 254, "RestartMaxDelaySec=30": 254}
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")

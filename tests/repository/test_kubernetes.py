@@ -11,8 +11,10 @@ import pytest
 from jobd.daemon import AFTER_GRACE_SECONDS_MAX, FAREWELL_SECONDS_MAX
 from jobd.metrics import Metrics
 from jobd.services.health import HealthServer, Readiness
+from jobd.services.listening import Listening
 from jobd.services.loop import Pulse
 from jobd.settings import Settings
+from jobd.systemd import ServiceManager
 from tests.support.containers import environment_of, manifest, manifests, of_kind, pod_of
 
 if TYPE_CHECKING:
@@ -81,13 +83,13 @@ def test_probes_ask_for_what_the_daemon_serves_where_it_serves_it() -> None:
     assert environment_of(pod)["JOBD_METRICS_LISTEN"].startswith("0.0.0.0:"), "else no kubelet reaches it"
     assert [(one["name"], one["containerPort"]) for one in container["ports"]] == [("metrics", port)]
     assert of_kind("EXPOSE", FINAL) == [str(port)]
-    server = HealthServer(Metrics("1", ("default",)), Pulse(), lambda: Readiness(("the database is away",)))
+    reason = "the database is away"
+    listening = Listening(ServiceManager(None))
+    server = HealthServer(Metrics("1", ("default",)), Pulse(), lambda: Readiness((reason,)), listening)
     asked = {name: container[name]["httpGet"] for name in container if name.endswith("Probe")}
     assert asked.keys() == {"startupProbe", "livenessProbe", "readinessProbe"}
     answers = {name: server._page("GET", get["path"], "")[0] for name, get in asked.items()}
-    assert answers == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}, (
-        "while the database is away"
-    )
+    assert answers == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}, reason
     assert {get["port"] for get in asked.values()} == {"metrics"}
     (endpoint,) = manifest("PodMonitor")["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == "metrics"
