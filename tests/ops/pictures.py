@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tests.grafana.dashboards import ROOT, dashboards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SOURCE = Path(__file__).with_name("grafana")
 PLACE = ROOT / ".venv" / "grafana"
@@ -41,17 +41,11 @@ def obstacle() -> str | None:
 
 def build() -> None:
     """Install Grafana's components and the page that draws with them, unless that was done before."""
-    files = sorted(SOURCE.iterdir())
-    stamp = PLACE / "built"
-    content = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    if stamp.exists() and stamp.read_text() == content:
-        return
     PLACE.mkdir(exist_ok=True)
-    for path in files:
-        shutil.copy(path, PLACE)
-    _run(*NPM_CI)
-    _run("npx", "vite", "build")
-    stamp.write_text(content)
+    files = sorted(SOURCE.iterdir())
+    lock = [path for path in files if path.name.startswith("package")]
+    _do_once("installed", lock, NPM_CI)
+    _do_once("built", files, ("npx", "vite", "build"))
 
 
 def complaints_of_the_types(uid: str) -> list[str]:
@@ -112,6 +106,17 @@ def studio() -> Iterator[Studio]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _do_once(stamp: str, files: Sequence[Path], command: Sequence[str]) -> None:
+    """Run it with these files, unless that was done with the same."""
+    content = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    done = PLACE / stamp
+    if not done.exists() or done.read_text() != content:
+        for path in files:
+            shutil.copy(path, PLACE)
+        _run(*command)
+        done.write_text(content)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -125,9 +125,12 @@ function report() {
 }
 
 const { dashboard, answers, from, to } = await (await fetch(`./answers/${wanted.get('uid')}.json`)).json();
-const frames = await Promise.all(
-  dashboard.panels.map(panel => (panel.type === 'row' ? [] : framesOf(panel, answers[panel.id], theme)))
-);
+const ready = async panel => (panel.type === 'row' ? [] : framesOf(panel, answers[panel.id], theme));
+const refused = panel => error => {
+  errors.push(`${panel.title}: ${error}`);
+  return [];
+};
+const frames = await Promise.all(dashboard.panels.map(panel => ready(panel).catch(refused(panel))));
 const range = { from: dateTime(from), to: dateTime(to), raw: { from: dateTime(from), to: dateTime(to) } };
 createRoot(document.getElementById('root')).render(<Dashboard dashboard={dashboard} frames={frames} range={range} />);
 setTimeout(report, 2000);
