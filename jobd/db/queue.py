@@ -13,7 +13,7 @@ import anyio
 import asyncpg
 import orjson
 
-from jobd.db import schema_text
+from jobd.db import environment, schema_text
 from jobd.db.queries import query
 from jobd.db.transient import Advice, advice, error_class, is_disk_full
 from jobd.errors import DatabaseFull, DatabaseUnavailable
@@ -125,6 +125,12 @@ class Queue:
 
     async def _value(self, name: str, *arguments: object) -> Any:
         return (await self.fetch(name, *arguments))[0][0]
+
+    async def require_own_database(self, name: str | None) -> None:
+        """Raise ForeignDatabase where daemons of that environment start and send nothing."""
+        with anyio.fail_after(self._timeout_seconds):
+            async with self._pool.acquire() as connection:
+                await environment.require_own(connection, name)
 
     async def identity(self) -> Record:
         """Who this daemon is for the database."""

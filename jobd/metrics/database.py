@@ -39,7 +39,9 @@ class DatabaseMetrics:
             "jobd_db_statement_seconds", "Statements of the daemon's own.", STATEMENT_BUCKETS, "operation"
         )
         self.schema = gauge("jobd_schema_version", "The version of the database's schema.")
-        self.schema_required = gauge("jobd_schema_version_required", "The version that this daemon needs.")
+        self.schema_required = gauge(
+            "jobd_schema_version_required", "The least version of it that this daemon works with."
+        )
         self.clock_skew = gauge(
             "jobd_clock_skew_seconds", "How far this host's clock is ahead of the server's, by at least so much."
         )

@@ -45,6 +45,7 @@ class Listener:
         self._connector = parts.connector
         self._queue = parts.queue
         self._metrics = parts.metrics
+        self._environment = parts.settings.environment
         self._queues = frozenset(parts.settings.queues)
         self._on_work = on_work
         self._on_request = on_request
@@ -108,6 +109,8 @@ class Listener:
 
     async def _connect(self) -> ListeningConnection:
         self.close()
+        # Where the database was replaced, this may be the first to reach the one that took its place.
+        await self._queue.require_own_database(self._environment)
         connection = self._connection = await ListeningConnection.open(
             self._connector,
             self._lost,

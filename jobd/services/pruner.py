@@ -31,12 +31,14 @@ class Pruner:
         self._prune_after_days = parts.settings.prune_after_days
         # Not at once: daemons that are restarted together would all begin with it.
         self._prune_at = time.monotonic() + jittered(SWEEP_SECONDS)
+        self._environment = parts.settings.environment
         self.wakeup = Wakeup()
 
     async def step(self) -> float:
         """Sweep; gives the delay until the next."""
         if self._worker.is_abroad:
             return jittered(SWEEP_SECONDS)
+        await self._queue.require_own_database(self._environment)  # which may have been replaced this moment
         opened: int = (await self._queue.fetch("daemon_open_gates", GATES_MAX))[0][0]
         is_more = await self._prune() if time.monotonic() >= self._prune_at else False
         if opened >= GATES_MAX:

@@ -30,6 +30,12 @@ select (select jsonb_agg(to_jsonb(j) order by j.id) from jobd.job j)::text,
 """
 
 
+NOBODY_LISTENS = """
+select count(*) = 0 from pg_stat_activity
+where datname = current_database() and application_name like 'jobd%' and query ilike 'listen%'
+"""
+
+
 async def command(database: Database, *arguments: str, **environment: str) -> tuple[int, str]:
     settings = {"JOBD_DATABASE_URL": database.url, "JOBD_LOG_LEVEL": None, **environment}
     result = await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=settings)
@@ -86,10 +92,7 @@ async def test_a_daemon_starts_and_sends_nothing_in_a_copy_until_it_is_adopted(
             await asyncio.sleep(1)  # time enough to poll, to rescue and to sample several times
             assert tuple(await copy.fetchrow(STATE) or ()) == before
             assert heard == []
-            assert await copy.fetchval(
-                "select count(*) = 0 from pg_stat_activity where datname = current_database()"
-                " and application_name like 'jobd%' and query ilike 'listen%'"
-            )
+            assert await copy.fetchval(NOBODY_LISTENS)
             exit_code, text = await command(copy, "doctor", JOBD_ENVIRONMENT=environment)
             assert (exit_code, "environment" in text, "--adopt" in text) == (1, True, True)
             adopter = environment or "production"
@@ -120,6 +123,7 @@ async def test_a_running_daemon_whose_database_is_replaced_by_a_copy_stops_there
             assert "--adopt" in (await until(lambda: reasons(daemon), lambda seen: "--adopt" in str(seen)))[0]
             await asyncio.sleep(1)
             assert tuple(await refreshed.fetchrow(STATE) or ()) == before
+            assert await refreshed.fetchval(NOBODY_LISTENS)
             await migrate.migrate(refreshed.url, environment="staging", adopt=True)
             finished = "select count(*) from jobd.job where status = 'completed'"
             await until(lambda: refreshed.fetchval(finished), lambda seen: seen == 2)

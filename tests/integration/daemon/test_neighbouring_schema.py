@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from jobd.db import schema_text
-from tests.support.daemons import daemon_process, get, submit, until, wait_for_status
+from jobd.db import migrate, schema_text
+from tests.support.daemons import daemon_process, daemon_within, get, submit, until, wait_for_status
 from tests.support.schema import later_schema
 
 if TYPE_CHECKING:
@@ -56,12 +56,27 @@ async def test_a_contract_step_under_a_running_daemon_drains_it_and_fails_no_job
 
 
 async def test_a_daemon_works_on_the_schema_before_and_says_so(target: Database, tmp_path: Path) -> None:
-    await target.execute("delete from jobd.schema_version where version > $1", schema_text.OLDEST_SUPPORTED)
+    await migrate.migrate_down(target.url, schema_text.OLDEST_SUPPORTED)
     job_id = await submit(target)
     with daemon_process(target, tmp_path) as daemon:
         await wait_for_status(target, job_id, "completed")
-        if schema_text.OLDEST_SUPPORTED < KNOWN:
-            assert (await daemon.logged("a schema of the release before"))["remedy"] == "jobd migrate"
+        assert (await daemon.logged("a schema of the release before"))["remedy"] == "jobd migrate"
+
+
+async def test_a_running_daemon_lives_through_down_and_up_and_registers_anew_on_either(target: Database) -> None:
+    alive = "select id from jobd.worker where lost_at is null"
+    async with daemon_within(target) as daemon:
+        for change in (
+            migrate.migrate_down(target.url, schema_text.OLDEST_SUPPORTED),
+            migrate.migrate(target.url),
+        ):
+            await change
+            former = daemon.worker.id
+            await target.execute("update jobd.worker set lost_at = now(), lost_reason = 'a test said so'")
+            assert await until(lambda: target.fetchval(alive)) != former
+            await wait_for_status(target, await submit(target), "completed")
+        known = "select schema_version from jobd.worker where lost_at is null"
+        assert await target.fetchval(known) == KNOWN
 
 
 async def test_a_daemon_waits_where_the_schema_is_older_than_that(target: Database, tmp_path: Path) -> None:
