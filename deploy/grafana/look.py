@@ -65,7 +65,7 @@ class Column:
     words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cell: str = "auto"
     link: tuple[str, str] | None = None
-    bounds: tuple[float, float] | None = None
+    bounds: tuple[float, float | None] | None = None
 
     def properties(self) -> list[DynamicConfigValue]:
         """What of it is not as in other columns."""
@@ -81,7 +81,8 @@ class Column:
         if self.words:
             found["mappings"] = mappings(self.words)
         if self.bounds is not None:
-            found["min"], found["max"] = self.bounds
+            bounds = zip(("min", "max"), self.bounds, strict=True)
+            found |= {name: bound for name, bound in bounds if bound is not None}
         if self.link is not None:
             title, url = self.link
             found["links"] = [{"title": title, "url": url, "targetBlank": True}]

@@ -186,18 +186,20 @@ RUNNING = (
         ),
         alerts=("JobdJobNotAdvancing",),
     ),
-    Bars(
+    Table(
         title="Jobs by type and status",
         description="Jobs that wait, run, are paused, or ended within 5 minutes.",
-        unit="none",
         width=8,
-        by_row=True,
-        empty="no jobs",
         queries=(
             Sql(
-                "select job_type || ', ' || status as jobs, count(*) as number from jobd.active_jobs"
-                f" where {_CHOSEN} group by 1 order by 2 desc limit 12"
+                "select job_type, status, count(*) as jobs from jobd.active_jobs"
+                f" where {_CHOSEN} group by 1, 2 order by 3 desc limit 20"
             ),
+        ),
+        columns=(
+            Column("job_type", "type", width=100),
+            Column("status", "status", words=STATUSES, width=100),
+            Column("jobs", "jobs", unit="none", cell="gauge", bounds=(0, None)),
         ),
     ),
     Bars(
