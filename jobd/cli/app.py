@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jobd.cli import (
+    completion,
     control,
     dev,
     doctor,
@@ -162,6 +163,7 @@ _OPERATION: dict[str, Callable[..., None]] = {
     "workers": operation.workers,
     "prune": operation.prune,
     "doctor": doctor.doctor,
+    "completion": completion.completion,
 }
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobd.cli.completion import Shell, script_for
 from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def _script() -> Path:
     """The file that bash reads, as it is installed; made once."""
     path = Path(tempfile.gettempdir()) / f"jobd-completion-{os.getpid()}.bash"
     if not path.exists():
-        lines, _ = await _run("jobd", _JOBD_COMPLETE="source_bash")
+        lines, _ = await _run("jobd", "completion", "bash")
         path.write_text("\n".join(lines) + "\n")
         atexit.register(path.unlink)
     return path
@@ -135,3 +136,26 @@ async def test_zsh_and_fish_are_told_which_job_an_id_is(database: Database, jobs
     )
     assert complaints == ""
     assert fish == [f"{jobs['paused']}\tpaused paused.csv"]
+
+
+def test_zsh_finds_its_mark_in_the_first_line_and_completes_at_the_first_tab_too() -> None:
+    lines = script_for(Shell.ZSH).splitlines()
+    assert lines[0] == "#compdef jobd"
+    assert lines[-5:] == [
+        'if [ "${funcstack[1]}" = _jobd ]; then',
+        '  _jobd_completion "$@"',
+        "else",
+        "  compdef _jobd_completion jobd",
+        "fi",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+async def test_fish_completes_by_the_script_that_it_is_given(database: Database, jobs: dict[str, UUID]) -> None:
+    (script := Path(tempfile.mkdtemp()) / "jobd.fish").write_text(script_for(Shell.FISH))
+    pressed, _ = await _run(
+        str(shutil.which("fish")), "--no-config", "-c", f'source {script}; complete -C "jobd resume "',
+        url=database.url,
+    )  # fmt: skip
+    shutil.rmtree(script.parent)
+    assert pressed == [f"{jobs['paused']}\tpaused paused.csv"]
