@@ -23,6 +23,7 @@ ENV_FILE_VARIABLE = "JOBD_ENV_FILE"
 _SECRETS = ("database_url", "notify_database_url", "submitter_secret")
 # Variables that belong to other programs of jobd's, and are none of the daemon's business.
 _FOREIGN_PREFIXES = ("JOBD_DEMO_", "JOBD_BENCH_")
+_TRACE_PREFIX = "OTEL_"
 
 
 def _split_commas(value: object) -> object:
@@ -190,8 +191,8 @@ class Settings(BaseModel):
         Raises ConfigurationError with one line that names the variable and says what is wrong with it.
         """
         environment = os.environ if environment is None else environment
-        named_file = env_file or (Path(path) if (path := environment.get(ENV_FILE_VARIABLE)) else None)
-        values = _own_variables(_read_env_file(named_file)) | _own_variables(environment)
+        in_file = _read_env_file(_named_file(env_file, environment))
+        values = _own_variables(in_file) | _own_variables(environment)
         values |= {name: value for name, value in overrides.items() if value is not None}
         try:
             settings = cls.model_validate(values)
@@ -237,14 +238,26 @@ def journal_stream() -> str | None:
     return os.environ.get("JOURNAL_STREAM")
 
 
+def adopt_trace_variables(env_file: Path | None = None) -> None:
+    """Put those of OpenTelemetry's variables that stand in the env file where it looks for them itself."""
+    for name, value in _read_env_file(_named_file(env_file, os.environ)).items():
+        if name.startswith(_TRACE_PREFIX):
+            os.environ.setdefault(name, value)
+
+
 def trace_variables() -> Mapping[str, str]:
     """OpenTelemetry's variables, which are its own: it reads them itself once they name a receiver."""
-    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    return {name: value for name, value in os.environ.items() if name.startswith(_TRACE_PREFIX)}
 
 
 def callers_traceparent() -> str | None:
     """In which trace a command was started, as build systems and schedulers tell what they start."""
     return os.environ.get("TRACEPARENT")
+
+
+def _named_file(env_file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """The env file that a command line names, or else the environment."""
+    return env_file or (Path(path) if (path := environment.get(ENV_FILE_VARIABLE)) else None)
 
 
 def _read_env_file(path: Path | None) -> dict[str, str]:

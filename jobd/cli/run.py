@@ -9,7 +9,7 @@ import typer
 from pydantic import SecretStr
 
 from jobd.cli.database import DatabaseUrl, load_settings
-from jobd.settings import ENV_FILE_VARIABLE, PREFIX, Settings
+from jobd.settings import ENV_FILE_VARIABLE, PREFIX, Settings, adopt_trace_variables
 
 
 def settings_help() -> str:
@@ -47,4 +47,6 @@ def run(
     def read() -> Settings:
         return load_settings(database_url, env_file)
 
-    raise typer.Exit(process.run(read(), read))
+    settings = read()
+    adopt_trace_variables(env_file)
+    raise typer.Exit(process.run(settings, read))

@@ -32,7 +32,7 @@ def sources() -> list[str]:
 
 
 def test_every_file_that_is_copied_is_tracked_and_not_kept_out() -> None:
-    admitted = [line[1:] for line in (ROOT / ".containerignore").read_text().splitlines() if line.startswith("!")]
+    admitted = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert sources()
     for source in sources():
         listing = subprocess.run(

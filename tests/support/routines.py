@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobd.errors import HostNotReady, JobFailed, SourceUnavailable
 from jobd.handlers.registry import handler
+from jobd.tracing import traceparent
 
 if TYPE_CHECKING:
     import asyncpg
@@ -106,6 +107,19 @@ async def fail(context: HandlerContext) -> None:
         raise SourceUnavailable("https://files.example.com/a.csv cannot be reached")
     if context.job.retry_count < context.job.metadata.get("times", 1000):
         raise RuntimeError("does not work yet")
+
+
+@handler("span")
+async def span(context: HandlerContext) -> dict[str, Any]:
+    """Say in which span it runs, and its batch."""
+    inside: list[str | None] = []
+
+    async def write(connection: asyncpg.Connection) -> int:
+        inside[:] = [traceparent.current()]
+        return 1
+
+    await context.commit(write)
+    return {"attempt": traceparent.current(), "batch": inside[0]}
 
 
 @handler("bad_result")

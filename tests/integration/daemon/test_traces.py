@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from jobd.client import Client
 from tests.integration.daemon.test_logs_secrets import MARK, PEOPLE, SCHEMA
 from tests.support import command
-from tests.support.daemons import daemon_process, submit, until, wait_for_status
+from tests.support.daemons import daemon_process, job_row, submit, until, wait_for_status
 from tests.support.trace_receiver import QUICK, trace_receiver
 
 if TYPE_CHECKING:
@@ -134,6 +134,27 @@ async def test_a_batch_that_is_tried_again_says_so_in_its_span(target: Database,
     assert attempt.attributes["jobd.outcome"] == "completed"
     assert [name for name, _ in batch.events] == ["tried again"]
     assert batch.events[0][1]["jobd.is_connection_lost"] is True
+
+
+async def test_a_handler_runs_in_the_spans_and_the_env_file_may_name_the_receiver(
+    target: Database, tmp_path: Path
+) -> None:
+    with trace_receiver() as receiver:
+        env_file = tmp_path / "main.env"
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in receiver.variables.items()))
+        with daemon_process(target, tmp_path, env_file=env_file) as daemon:
+            assert (await daemon.logged("traces are sent"))["host"] == "127.0.0.1"
+            job_id = await submit(target, "span", metadata={"traceparent": TRACEPARENT})
+            (attempt,) = await receiver.attempts(job_id)
+            (batch,) = receiver.batches_of(attempt)
+            after = await submit(target, "span")
+            (alone,) = await receiver.attempts(after)
+        result = json.loads((await job_row(target, job_id))["result"])
+    assert result == {
+        "attempt": f"00-{TRACE_ID}-{attempt.span_id}-01",
+        "batch": f"00-{TRACE_ID}-{batch.span_id}-01",
+    }
+    assert (alone.parent_id, alone.trace_id == TRACE_ID) == ("", False), "nothing of the last job is left"
 
 
 async def test_small_files_that_are_brought_in_together_have_a_span_each(target: Database, tmp_path: Path) -> None:
