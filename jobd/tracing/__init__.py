@@ -3,8 +3,8 @@
 Off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` names a receiver and ``jobd[otel]`` is installed: else nothing of
 OpenTelemetry is loaded, and the parts that run jobs have None in place of a :class:`~jobd.tracing.spans.Tracing`.
 
-An attempt's span is a child of the submitter's, not the root of a trace that links to it. The conventions for
-messaging allow that where a span is about one message and nothing else is its context, which holds here: one job
-is one message, and a lane has no span of its own. So a request, its job and the batches are one trace under one
-sampling decision, and each further attempt is one more child.
+An attempt's span is a child of the submitter's, and not the root of a trace of its own: one job is one message,
+and nothing else is its context, as a lane has no span. So a request, its job and the batches are one trace under
+one sampling decision, and each further attempt is one more child. It also has a link to the submitter's span, as
+the conventions for messaging want for each message: by it tools find what was sent and what became of it.
 """

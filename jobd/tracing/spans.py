@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from jobd import log
 from jobd.tracing.traceparent import KEY, parse
@@ -31,6 +31,7 @@ _log = log.get("tracing")
 _FAILED = frozenset({"failed", "retried", "timeout"})
 ROLLED_BACK = "rolled_back"
 COMMITTED = "committed"
+_EMPTY = contexts.Context()
 
 
 class Tracing:
@@ -68,17 +69,21 @@ class AttemptSpan:
             "jobd.attempt": 1 + job.retry_count + job.interrupt_count,
             "jobd.lease_token": job.lease_token,
             "messaging.system": "jobd",
+            "messaging.operation.name": str(job.job_type),
             "messaging.operation.type": "process",
             "messaging.destination.name": job.queue,
             "messaging.message.id": str(job.id),
         }
+        submitter = _submitter(job)
+        parent = None if submitter is None else trace.NonRecordingSpan(submitter)
         self._span: Span = tracer.start_span(
             f"{job.job_type} {job.queue}",
-            context=_submitters(job),
+            context=_EMPTY if parent is None else trace.set_span_in_context(parent, _EMPTY),
+            links=() if submitter is None else (Link(submitter),),
             kind=SpanKind.CONSUMER,
             attributes=attributes,
         )
-        self.context = trace.set_span_in_context(self._span, contexts.Context())
+        self.context = trace.set_span_in_context(self._span, _EMPTY)
         self._token: Token[Context] | None = None
         self.open_batch: Span | None = None
 
@@ -166,15 +171,13 @@ class BatchSpan:
         self._span.end()
 
 
-def _submitters(job: Job) -> Context:
-    """The context that the job was submitted in; an empty one where its metadata tells none."""
-    empty = contexts.Context()
+def _submitter(job: Job) -> SpanContext | None:
+    """The span that the job was submitted in; None where its metadata tell of none."""
     value = job.metadata.get(KEY)
     if value is None:
-        return empty
+        return None
     found = parse(value)
     if found is None:
         _log.debug("traceparent passed over", job_id=job.id)
-        return empty
-    parent = SpanContext(found.trace_id, found.span_id, is_remote=True, trace_flags=TraceFlags(found.flags))
-    return trace.set_span_in_context(trace.NonRecordingSpan(parent), empty)
+        return None
+    return SpanContext(found.trace_id, found.span_id, is_remote=True, trace_flags=TraceFlags(found.flags))

@@ -35,6 +35,7 @@ class SeenSpan:
     status_message: str
     attributes: Mapping[str, Any]
     events: tuple[tuple[str, Mapping[str, Any]], ...]
+    links: tuple[str, ...]
     resource: Mapping[str, Any]
 
     def is_of(self, job_id: object) -> bool:
@@ -142,5 +143,6 @@ def _seen(span: Any, resource: Mapping[str, Any]) -> SeenSpan:
         status_message=span.status.message,
         attributes=_plain(span.attributes),
         events=tuple((event.name, _plain(event.attributes)) for event in span.events),
+        links=tuple(f"{link.trace_id.hex()}-{link.span_id.hex()}" for link in span.links),
         resource=resource,
     )

@@ -51,6 +51,7 @@ async def test_a_job_is_a_child_of_the_span_that_submitted_it_and_its_batches_ar
         batches = receiver.batches_of(attempt)
         logged = [line for line in daemon.log() if line.get("trace_id")]
     assert (attempt.trace_id, attempt.parent_id, attempt.kind) == (TRACE_ID, SPAN_ID, CONSUMER)
+    assert attempt.links == (f"{TRACE_ID}-{SPAN_ID}",)
     assert attempt.name == "import default"
     assert not attempt.is_error
     told = {name: value for name, value in attempt.attributes.items() if name.startswith("jobd.")}
@@ -100,7 +101,7 @@ async def test_failed_attempts_are_errors_and_a_malformed_traceparent_costs_no_j
         for job_id in odd:
             assert await wait_for_status(target, job_id, "completed", "failed") == "completed"
             (attempt,) = await receiver.attempts(job_id)
-            assert (attempt.parent_id, attempt.is_error) == ("", False)
+            assert (attempt.parent_id, attempt.links, attempt.is_error) == ("", (), False)
         (ended,) = await receiver.attempts(failed)
         (broken,) = await receiver.attempts(crashed)
         (batch,) = receiver.batches_of(broken)
