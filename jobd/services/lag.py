@@ -17,7 +17,8 @@ from jobd.runner.wakeup import Wakeup
 if TYPE_CHECKING:
     from jobd.runner.parts import Parts
 
-LOOK_SECONDS = 0.5
+# Short against what is looked for: the part of a standstill that falls into the sleep is not seen.
+LOOK_SECONDS = 0.1
 STANDSTILL_SECONDS = 1.0
 NAMED_MAX = 10
 

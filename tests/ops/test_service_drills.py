@@ -61,6 +61,23 @@ async def test_a_lost_daemon_is_missed_and_when_all_are_somebody_is_paged(
     await scene.alarm.ends("JobdAbsent")
 
 
+@pytest.mark.drills("JobdInstanceDown")
+async def test_a_daemon_that_ends_before_it_can_be_scraped_is_down(box_scene: BoxScene, other: Service) -> None:
+    scene, daemon = box_scene
+    other.systemctl("start")
+    daemon.set(metrics_listen=f"127.0.0.1:{scene.port}", handlers="ops_crash")
+    daemon.box.tried("systemctl", "start", daemon.unit)
+    await scene.alarm.fires("JobdInstanceDown", {"instance": f"127.0.0.1:{scene.port}"})
+    await scene.alarm.is_silent("JobdRestartLoop")
+    daemon.box.until(daemon.unit, "SubState", "failed", within=60)  # after ten starts
+    on_host, _ = await scene.page("JobdInstanceDown").diagnose()
+    assert "status=3" in on_host
+    daemon.set(metrics_listen=f"127.0.0.1:{scene.port}")
+    daemon.box.run("systemctl", "reset-failed", daemon.unit)
+    await scene.page("JobdInstanceDown").mitigate("systemctl start jobd@main")
+    await scene.alarm.ends("JobdInstanceDown")
+
+
 @pytest.mark.drills("JobdRestartLoop")
 async def test_a_job_that_kills_its_worker_again_and_again_is_found_and_held(box_scene: BoxScene) -> None:
     scene, daemon = box_scene
