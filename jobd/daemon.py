@@ -7,24 +7,21 @@ roll the rest back, hand everything back, and only then leave.
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import asyncpg
 
 from jobd import log
 from jobd.db.connect import Connector
 from jobd.db.pool import POOL_SIZE, Pool
 from jobd.db.queue import Queue
 from jobd.db.session import Sessions
-from jobd.errors import DatabaseUnavailable, SchemaMismatch
+from jobd.errors import SchemaMismatch
 from jobd.handlers import registry
 from jobd.metrics import JOB_TYPES, Metrics
-from jobd.model.status import StopReason
 from jobd.runner.finisher import Finisher
 from jobd.runner.lanes import Lanes
 from jobd.runner.logins import Logins
@@ -34,6 +31,7 @@ from jobd.runner.running import RunningSet
 from jobd.runner.wakeup import Wakeup
 from jobd.services.claimer import Claimer
 from jobd.services.controller import Controller
+from jobd.services.drain import Drain
 from jobd.services.enforcer import Enforcer
 from jobd.services.health import HealthServer, Readiness
 from jobd.services.heartbeat import Heartbeat
@@ -61,15 +59,8 @@ if TYPE_CHECKING:
     from jobd.tracing.spans import Tracing
 
 EXIT_DONE = 0
-FAREWELL_SECONDS_MAX = 5.0
 # The others wait for the heartbeat to find the database, so it looks more often than they.
 HEARTBEAT_BACKOFF_SECONDS_MAX = 0.5
-# For rolling back and for writing the endings once the grace is over; the leases expire by themselves otherwise.
-AFTER_GRACE_SECONDS_MAX = 10.0
-# The same after a second SIGTERM, and for the farewell then: who sends it does not want to wait.
-AT_ONCE_SECONDS_MAX = 2.0
-# What the service manager is asked for while the drain moves: enough for the farewell too.
-DRAIN_STEP_SECONDS = 30.0
 
 _log = log.get("daemon")
 
@@ -139,8 +130,7 @@ class Daemon:
         self._trimmer = Trimmer()
         self.health = HealthServer(metrics, self.pulse, self.readiness, Listening(service_manager, listening))
         metrics.before_scrape.append(self._show)
-        self._stop_requested = Wakeup()
-        self._stops = 0
+        self._drain = Drain(parts, worker, lanes=lanes, enforcer=self._enforcer, reporter=self._reporter)
         self._too_old: str | None = None
         self.leave_process: Callable[[int], object] | None = None
         self._phase = "waiting for the database"
@@ -148,11 +138,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Drain and leave; called a second time, roll back and leave at once."""
-        self._stops += 1
-        self._stop_requested.set()
-        if self._stops > 1 and self._enforcer.grace_ends_at is not None:
-            self._enforcer.grace_ends_at = time.monotonic()
-            self._enforcer.wakeup.set()
+        self._drain.request()
 
     def readiness(self) -> Readiness:
         """Whether work can be taken, for /readyz."""
@@ -191,8 +177,9 @@ class Daemon:
                     self._phase = "running"
                     self.is_registered.set()
                     self._reporter.ready()
-                    await self._stop_requested.wait(float("inf"))
-                    await self._drain()
+                    await self._drain.requested.wait(float("inf"))
+                    self._phase = "draining"
+                    await self._drain.run()
                     if self._lanes.abandoned_count and self.leave_process is not None:
                         await self._farewell()
                         _log.warning("leaving jobs behind that do not end")
@@ -239,14 +226,14 @@ class Daemon:
         failures = 0
         # An attempt connects, and asks a few things.
         attempt_seconds = self.settings.connect_timeout_seconds + 6 * self.settings.command_timeout_seconds
-        while not self._stops:
+        while not self._drain.is_requested:
             self._reporter.wait_up_to(attempt_seconds)
             reason = await self._startup.reason_to_wait()
             if reason is None:
                 return True
             self._phase = reason
             failures += 1
-            await self._stop_requested.wait(backoff_seconds(failures))
+            await self._drain.requested.wait(backoff_seconds(failures))
         return False
 
     def _database_came_back(self) -> None:
@@ -297,53 +284,10 @@ class Daemon:
             self._start(outer, "listener", self._listener.step, self._listener.wakeup)
             self.worker.on_renamed = self._listener.reconnect
 
-    async def _drain(self) -> None:
-        """Claim no more, let the open batches end within the grace, hand back what is left."""
-        self._phase = "draining"
-        self.worker.is_draining = True
-        self.metrics.daemon.draining.set(1)
-        self._reporter.stopping()
-        grace = self.settings.shutdown_grace_seconds if self._stops < 2 else 0.0
-        _log.info("draining", jobs=len(self._parts.running), grace_seconds=grace)
-        self._enforcer.grace_ends_at = time.monotonic() + grace
-        running = self._parts.running
-        while running or running.claims_in_flight:
-            # A second SIGTERM moves the end of the grace to now.
-            if time.monotonic() > self._enforcer.grace_ends_at + self._after_grace_seconds():
-                _log.warning("leaving although not all endings are confirmed", jobs=len(running))
-                break
-            self._reporter.wait_up_to(DRAIN_STEP_SECONDS)
-            self._lanes.hand_back_waiting()
-            running.stop_all(StopReason.SHUTDOWN)
-            await running.changed.wait(1.0)
-
-    def _after_grace_seconds(self) -> float:
-        """How long to try to write endings; without a lease they are not this worker's to write."""
-        if not self._parts.running.is_trusted:
-            return 0.0
-        return AFTER_GRACE_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX
-
     async def _farewell(self) -> None:
-        """Strike the worker off, so that nobody waits for its lease, and have the last spans sent meanwhile."""
         for close in (self._heartbeat.close, self._listener.close):
             close()
-        seconds = FAREWELL_SECONDS_MAX if self._stops < 2 else AT_ONCE_SECONDS_MAX
-        async with anyio.create_task_group() as group:
-            if self._parts.tracing is not None:
-                group.start_soon(self._close_tracing, self._parts.tracing, seconds)
-            with anyio.move_on_after(seconds):
-                try:
-                    await self.worker.leave()
-                except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-                    _log.warning("could not deregister; the lease expires by itself", error=error)
-        self._parts.pool.terminate()
-        self._parts.sessions.expire()
-
-    async def _close_tracing(self, tracing: Tracing, seconds: float) -> None:
-        for held in self._parts.running:
-            if held.span is not None:
-                held.span.end("unconfirmed", None)
-        await anyio.to_thread.run_sync(tracing.close, seconds)
+        await self._drain.farewell()
 
 
 def _job_types(settings: Settings) -> tuple[str, ...]:

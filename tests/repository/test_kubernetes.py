@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import kubernetes_validate
 import pytest
 
-from jobd.daemon import AFTER_GRACE_SECONDS_MAX, FAREWELL_SECONDS_MAX
 from jobd.metrics import Metrics
+from jobd.services.drain import AFTER_GRACE_SECONDS_MAX, FAREWELL_SECONDS_MAX
 from jobd.services.health import HealthServer, Readiness
 from jobd.services.listening import Listening
 from jobd.services.loop import Pulse
