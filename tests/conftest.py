@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 import structlog
 
@@ -80,6 +81,21 @@ def servers() -> Iterator[servers_at_hand.Servers]:
 def server(request: pytest.FixtureRequest, servers: servers_at_hand.Servers) -> EmbeddedServer:
     version = getattr(request, "param", None) or request.config.getoption("postgres") or servers_at_hand.MAIN
     return servers.start(version)
+
+
+@pytest.fixture(autouse=True)
+def contrib(request: pytest.FixtureRequest) -> None:
+    """Skip, aloud, where the server's package lacks the module that the test is marked to need."""
+    marker = request.node.get_closest_marker("contrib")
+    if marker is None:
+        return
+    server: EmbeddedServer = request.getfixturevalue("server")
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        try:
+            connection.execute(f"load '{marker.args[0]}'")
+        except psycopg.errors.UndefinedFile:
+            major = connection.info.server_version // 10_000
+            pytest.skip(f"the package of PostgreSQL {major} has no {marker.args[0]}")
 
 
 @pytest.fixture(scope="session")

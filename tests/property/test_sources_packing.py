@@ -60,7 +60,7 @@ def _small_pieces() -> Iterator[None]:
     history_bytes=st.sampled_from([1, 100, 3000]),
     steps=moves,
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_compressed_bytes_come_back(
     codec: str, members: list[bytes], padding: int, history_bytes: int, steps: list[tuple[float, int, bool]]
 ) -> None:
@@ -75,7 +75,7 @@ def test_compressed_bytes_come_back(
     order=st.randoms(use_true_random=False),
     steps=moves,
 )
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_members_of_archives_come_back(
     packing: str, members: list[bytes], order: random.Random, steps: list[tuple[float, int, bool]]
 ) -> None:

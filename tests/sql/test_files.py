@@ -48,6 +48,7 @@ async def test_counts_are_added_to_the_files_that_a_batch_names_and_to_no_others
     ]
 
 
+@pytest.mark.contrib("auto_explain")
 @pytest.mark.parametrize("joins", ["on", "off"])
 async def test_a_batch_of_many_files_reads_each_of_its_files_once_however_its_rows_were_merged(
     database: Database, joins: str

@@ -180,6 +180,7 @@ async def test_each_index_serves_the_query_it_is_there_for(connection: asyncpg.C
         assert re.search(rf"\b{index}\b", plan), f"{index} does not serve {query}:\n{plan}"
 
 
+@pytest.mark.contrib("auto_explain")
 async def test_no_function_of_the_daemon_scans_the_whole_table(connection: asyncpg.Connection) -> None:
     plans = Plans()
     await plans.listen(connection)
@@ -249,6 +250,7 @@ async def test_a_claim_reads_few_pages_whatever_waits_and_whatever_is_scheduled(
         assert int(match[1]) + int(match[2] or 0) < 1500
 
 
+@pytest.mark.contrib("auto_explain")
 async def test_an_ending_is_planned_by_the_primary_key_and_not_through_the_index_of_running_jobs(
     connection: asyncpg.Connection,
 ) -> None:
@@ -263,6 +265,7 @@ async def test_an_ending_is_planned_by_the_primary_key_and_not_through_the_index
     assert not [text for text in plans.texts if "using job_running " in text or "on job_running " in text]
 
 
+@pytest.mark.contrib("auto_explain")
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
 async def test_ending_many_jobs_compares_none_with_all_others_where_statistics_know_none_that_runs(
     database: Database, mode: str

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FIRMS = (
     "create extension if not exists pg_trgm; create table firms (id int primary key, name varchar(80), city text)"
 )
+pytestmark = pytest.mark.contrib("pg_trgm")
+
 RULE = {"similar": {"column": "name", "threshold": 0.6}}
 SIZES = pytest.mark.parametrize("size", [1, 2, 1000])
 

@@ -196,6 +196,7 @@ async def test_the_changes_of_one_transaction_are_limited_too(database: Database
     assert imported.failure.error_code == "too_many_changes"
 
 
+@pytest.mark.contrib("pg_trgm")
 async def test_similar_rows_are_tracked_too(database: Database, tmp_path: Path) -> None:
     await database.execute(PEOPLE + "; create extension pg_trgm")
     options: dict[str, Any] = {"similar": {"column": "name", "threshold": 0.6}}
