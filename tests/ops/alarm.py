@@ -157,13 +157,13 @@ class Alarm:
 
 
 @contextlib.contextmanager
-def alarm(directory: Path) -> Iterator[Alarm]:
-    """Both, with the files of deploy/prometheus; nothing is scraped yet."""
+def alarm(directory: Path, interval: str = INTERVAL) -> Iterator[Alarm]:
+    """Both, with the files of deploy/prometheus; nothing is scraped yet. A scrape may take as long as ``interval``."""
     prometheus, alertmanager = programs.need("prometheus"), programs.need("prometheus-alertmanager")
     notices: list[Notice] = []
     ports = free_port(), free_port()
     with _receivers(notices) as receiver, contextlib.ExitStack() as stack:
-        _configure(directory, alertmanager_port=ports[1], receiver_port=receiver)
+        _configure(directory, interval, alertmanager_port=ports[1], receiver_port=receiver)
         stack.enter_context(
             _program(
                 directory / "alertmanager.log",
@@ -189,11 +189,11 @@ def alarm(directory: Path) -> Iterator[Alarm]:
         yield Alarm(directory, *urls, notices)
 
 
-def _configure(directory: Path, alertmanager_port: int, receiver_port: int) -> None:
+def _configure(directory: Path, interval: str, *, alertmanager_port: int, receiver_port: int) -> None:
     quicker = partial(quicker_file, factor=FACTOR)
     rules = yaml.safe_load(RULES.read_text())
     (directory / RULES.name).write_text(yaml.safe_dump(quicker(rules)))
-    config = quicker(yaml.safe_load((FOLDER / "prometheus.yml").read_text()), at_least=INTERVAL)
+    config = quicker(yaml.safe_load((FOLDER / "prometheus.yml").read_text()), at_least=interval)
     config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]
     del config["scrape_configs"][0]["static_configs"]
     config["scrape_configs"][0]["file_sd_configs"] = [{"files": [str(directory / "targets.json")]}]
