@@ -116,8 +116,17 @@ async def _migrate_down(settings: Settings, target: int) -> None:
             f"The schema is version {target} again; it was {before.version}. "
             "Next: jobd migrate of the release that goes with it."
         )
+        downs = schema_text.load(settings.role_prefix).downs
+        for number in range(before.version, target, -1):
+            screen().print(f"  {number}: {_lost(downs[number].sql)}")
     else:
         screen().print(f"The schema is version {before.version}; nothing to do.")
+
+
+def _lost(sql: str) -> str:
+    """What a step down says in its first lines that it loses."""
+    head = sql.partition("\n\n")[0]
+    return " ".join(line.removeprefix("--").strip() for line in head.splitlines())
 
 
 def _no_complaint(state: SchemaState) -> str:

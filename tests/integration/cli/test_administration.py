@@ -49,7 +49,9 @@ async def test_functions_of_another_release_are_brought_up_to_date(database: Dat
 
 async def test_what_the_last_release_migrated_is_taken_back_and_applied_again(database: Database) -> None:
     oldest, url = str(schema_text.OLDEST_SUPPORTED), database.url
-    assert f"version {oldest} again" in (await run("migrate", "--down-to", oldest, JOBD_DATABASE_URL=url))[1]
+    _, text, _ = await run("migrate", "--down-to", oldest, JOBD_DATABASE_URL=url)
+    assert f"version {oldest} again" in text
+    assert text.count(": Lost: ") == schema_text.load().version - schema_text.OLDEST_SUPPORTED
     assert "nothing to do" in (await run("migrate", "--down-to", oldest, JOBD_DATABASE_URL=url))[1]
     exit_code, text, _ = await run("migrate", "--check", JOBD_DATABASE_URL=url)
     assert (exit_code, "works with both" in text) == (78, True)
