@@ -158,7 +158,7 @@ class Alarm:
 
 @contextlib.contextmanager
 def alarm(directory: Path, interval: str = INTERVAL) -> Iterator[Alarm]:
-    """Both, with the files of deploy/prometheus; nothing is scraped yet. A scrape may take as long as ``interval``."""
+    """Both, with the files of deploy/prometheus; nothing is scraped yet. A scrape may take ``interval``."""
     prometheus, alertmanager = programs.need("prometheus"), programs.need("prometheus-alertmanager")
     notices: list[Notice] = []
     ports = free_port(), free_port()
