@@ -52,6 +52,7 @@ test-versions: $(STAMP) ## what speaks SQL, on PostgreSQL 15, 16 and 17 (many mi
 fuzz: $(STAMP) ## broken and hostile input, and calls in any order, for 3 minutes or FUZZ_SECONDS; bad input is kept in .fuzz
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-180} $(BIN)/python -m pytest -q --timeout 0 tests/fuzz tests/property/test_lifecycle.py
 
+test-ops: $(STAMP) $(NEWER)/.unpacked ## upgrades, restarts, alerts, dashboards, and the units under a systemd (root, minutes); says what was not tried
 	TEST_OPS=1 $(BIN)/python -m pytest -q -ra -n 4 --dist loadgroup $(OPS_AGAIN) tests/ops
 
 fault: $(STAMP) ## every fault FAULT_ROUNDS times (20), then a drill of 2 minutes (half an hour)

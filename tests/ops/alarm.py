@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 FACTOR = 60
 # A daemon answers in real time.
 INTERVAL = "1s"
-# Prometheus' own defaults, divided as everything else is.
-LOOKBACK, RESEND = shorter("5m", FACTOR), shorter("1m", FACTOR)
+# Prometheus' own defaults, which are divided as everything else is.
+LOOKBACK, RESEND = "5m", "1m"
 EXAMPLE_RECEIVER = "http://localhost:9099"
 WITHIN_SECONDS = 120.0
 
@@ -51,6 +51,7 @@ class Alarm:
     directory: Path
     prometheus: str
     alertmanager: str
+    factor: int
     notices: list[Notice] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
@@ -143,7 +144,7 @@ class Alarm:
 
     async def _fires(self, alert: str, within: float, labels: dict[str, str] | None) -> dict[str, Any]:
         fired = (await until(lambda: self.firing(alert, labels), within=within))[0]
-        if seconds(alerts()[alert].get("for", "0s")) / FACTOR >= 2 * seconds(INTERVAL):
+        if seconds(alerts()[alert].get("for", "0s")) / self.factor >= 2 * seconds(INTERVAL):
             await self.sees(f'count_over_time(ALERTS{{alertname="{alert}",alertstate="pending"}}[10m])')
         self.seen.add(alert)
         return fired
@@ -157,13 +158,16 @@ class Alarm:
 
 
 @contextlib.contextmanager
-def alarm(directory: Path, interval: str = INTERVAL) -> Iterator[Alarm]:
-    """Both, with the files of deploy/prometheus; nothing is scraped yet. A scrape may take ``interval``."""
+def alarm(directory: Path, *, factor: int = FACTOR, interval: str = INTERVAL) -> Iterator[Alarm]:
+    """Both, with the files of deploy/prometheus, so many times as quick; nothing is scraped yet.
+
+    A scrape is made every ``interval`` at most, and may take as long.
+    """
     prometheus, alertmanager = programs.need("prometheus"), programs.need("prometheus-alertmanager")
     notices: list[Notice] = []
     ports = free_port(), free_port()
     with _receivers(notices) as receiver, contextlib.ExitStack() as stack:
-        _configure(directory, interval, alertmanager_port=ports[1], receiver_port=receiver)
+        _configure(directory, factor, interval, alertmanager_port=ports[1], receiver_port=receiver)
         stack.enter_context(
             _program(
                 directory / "alertmanager.log",
@@ -181,16 +185,16 @@ def alarm(directory: Path, interval: str = INTERVAL) -> Iterator[Alarm]:
                 f"--config.file={directory / 'prometheus.yml'}",
                 f"--storage.tsdb.path={directory / 'series'}",
                 f"--web.listen-address=127.0.0.1:{ports[0]}",
-                f"--query.lookback-delta={LOOKBACK}",
-                f"--rules.alert.resend-delay={RESEND}",
+                f"--query.lookback-delta={shorter(LOOKBACK, factor)}",
+                f"--rules.alert.resend-delay={shorter(RESEND, factor)}",
             )
         )
         urls = f"http://127.0.0.1:{ports[0]}/api/v1", f"http://127.0.0.1:{ports[1]}/api/v2"
-        yield Alarm(directory, *urls, notices)
+        yield Alarm(directory, *urls, factor, notices)
 
 
-def _configure(directory: Path, interval: str, *, alertmanager_port: int, receiver_port: int) -> None:
-    quicker = partial(quicker_file, factor=FACTOR)
+def _configure(directory: Path, factor: int, interval: str, *, alertmanager_port: int, receiver_port: int) -> None:
+    quicker = partial(quicker_file, factor=factor)
     rules = yaml.safe_load(RULES.read_text())
     (directory / RULES.name).write_text(yaml.safe_dump(quicker(rules)))
     config = quicker(yaml.safe_load((FOLDER / "prometheus.yml").read_text()), at_least=interval)

@@ -28,7 +28,7 @@ collect_ignore_glob = [] if IS_ASKED_FOR else ["test_service_*.py", "test_drill_
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "drills(*alerts): each of them fires in this test, and ends as its page says"
+        "markers", "drills(*alerts, factor=60): each of them fires in this test, and ends as its page says"
     )
 
 
@@ -59,9 +59,11 @@ def box() -> Iterator[boxes.Box]:
 
 
 @pytest.fixture
-async def alarm(tmp_path: Path) -> AsyncIterator[alarms.Alarm]:
-    """A Prometheus and an Alertmanager that answer."""
-    with alarms.alarm(tmp_path) as alarm:
+async def alarm(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[alarms.Alarm]:
+    """A Prometheus and an Alertmanager that answer, as quick as the drill says."""
+    marker = request.node.get_closest_marker("drills")
+    factor = alarms.FACTOR if marker is None else marker.kwargs.get("factor", alarms.FACTOR)
+    with alarms.alarm(tmp_path, factor=factor) as alarm:
         await until(lambda: alarm.value("vector(1)"))
         await until(lambda: alarm.ask(f"{alarm.alertmanager}/alerts"), lambda seen: seen is not None)
         yield alarm

@@ -111,7 +111,7 @@ async def test_a_rolling_restart_of_three_loses_no_job_no_row_no_count_and_no_sc
             await fleet.start(name)
         alarm: Alarm | None = None
         if all(programs.find(program) is not None for program in ("prometheus", "prometheus-alertmanager")):
-            alarm = stack.enter_context(alarm_of(tmp_path, f"{SCRAPE_SECONDS_MAX}s"))
+            alarm = stack.enter_context(alarm_of(tmp_path, interval=f"{SCRAPE_SECONDS_MAX}s"))
             alarm.watch(*fleet.ports.values())
             await alarm.are_up(len(NAMES))
         async with scraper(fleet.ports) as seen:

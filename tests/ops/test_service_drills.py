@@ -79,12 +79,13 @@ async def test_a_daemon_that_ends_before_it_can_be_scraped_is_down(box_scene: Bo
     await scene.alarm.ends("JobdInstanceDown")
 
 
-@pytest.mark.drills("JobdRestartLoop")
+# A start takes its second or two however quick everything else is.
+@pytest.mark.drills("JobdRestartLoop", factor=20)
 async def test_jobs_that_kill_their_worker_again_and_again_are_found_and_held(box_scene: BoxScene) -> None:
     scene, daemon = box_scene
     scene.watch(scene.port)
     place = f"127.0.0.1:{scene.port}"
-    # Ten starts in five minutes are few where a minute is a second.
+    # Ten starts in five minutes are few where a minute is three seconds.
     daemon.configure(scene.url, unit="[Unit]\nStartLimitIntervalSec=0", metrics_listen=place, sample_seconds=1)
     daemon.systemctl("start")
     await scene.alarm.are_up()
