@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jobd.metrics.families import Families
     from jobd.metrics.labels import QueueLabels
 
-WAIT_BUCKETS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
+WAIT_BUCKETS = (0.01, 0.1, 1, 5, 15, 60, 300, 900, 3600)
 DURATION_BUCKETS = (0.1, 1, 5, 30, 300, 3600)
 BATCH_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 WAIT_OBJECTIVE_SECONDS = 60.0

@@ -57,7 +57,7 @@ def test_a_rescue_from_a_queue_that_others_serve_is_a_rise_from_zero() -> None:
     assert value(metrics, "jobd_leases_rescued_total", queue="elsewhere") == 0
 
 
-def test_ten_queues_make_about_a_thousand_series_at_most_whatever_happened_in_them() -> None:
+def test_ten_queues_make_at_most_a_thousand_series_whatever_happened_in_them() -> None:
     queues = [f"q{number}" for number in range(10)]
     metrics = Metrics("1", queues, ("import", "validation"))
     for queue in queues:
@@ -68,7 +68,7 @@ def test_ten_queues_make_about_a_thousand_series_at_most_whatever_happened_in_th
     metrics.jobs.show_running(dict.fromkeys(queues, RunningJobs(1, 1, 1, 1)))
     metrics.queues.show_tables([{"relation": each, "live": 1, "dead": 1, "bytes": 1} for each in TABLES])
     text = metrics.exposition()[0].decode()
-    assert sum(len(family.samples) for family in text_string_to_metric_families(text)) <= 1010
+    assert sum(len(family.samples) for family in text_string_to_metric_families(text)) <= 1000
 
 
 def test_what_is_no_database_error_is_not_counted() -> None:
