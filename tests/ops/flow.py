@@ -10,16 +10,21 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import asyncpg
+
     from tests.ops.scene import Scene
 
 
 @contextlib.asynccontextmanager
-async def flow(scene: Scene, handler: str, every_seconds: float, **columns: Any) -> AsyncIterator[None]:
-    """Submit such a job every so many seconds, until the end of the block."""
+async def flow(
+    scene: Scene, handler: str, every_seconds: float, by: asyncpg.Connection | None = None, **columns: Any
+) -> AsyncIterator[None]:
+    """Submit such a job every so many seconds, until the end of the block, on a connection of its own."""
+    application = await scene.database.connect(scene.login) if by is None else by
 
     async def submit() -> None:
         while True:
-            await scene.submit(handler, **columns)
+            await scene.submit(handler, application, **columns)
             await anyio.sleep(every_seconds)
 
     async with anyio.create_task_group() as group:

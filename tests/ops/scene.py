@@ -66,12 +66,12 @@ class Scene:
             self._ports.append(port)
             self.alarm.watch(*self._ports)
 
-    async def submit(self, handler: str = "nothing", **columns: Any) -> UUID:
-        """Insert a processing job, as the daemon's login."""
+    async def submit(self, handler: str = "nothing", by: asyncpg.Connection | None = None, **columns: Any) -> UUID:
+        """Insert a processing job, as the daemon's login; ``by``: on this connection."""
         columns = {"job_type": "processing", "handler": handler, **columns}
         values = [json.dumps(value) if isinstance(value, dict) else value for value in columns.values()]
         places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
-        job_id: UUID = await self.as_daemon.fetchval(
+        job_id: UUID = await (by or self.as_daemon).fetchval(
             f"insert into jobd.job ({', '.join(columns)}) values ({places}) returning id", *values
         )
         return job_id

@@ -147,7 +147,7 @@ async def test_connections_that_others_took_are_found_and_ended(own_scene: Scene
         with contextlib.suppress(asyncpg.TooManyConnectionsError):
             while True:
                 taken.append(await scene.application("jobd_monitor"))
-        async with flow(scene, "write_rows", 1, metadata={"rows": 1}):
+        async with flow(scene, "write_rows", 1, scene.as_daemon, metadata={"rows": 1}):
             await scene.alarm.fires("JobdTooManyConnections")
             takers, limits = await scene.page("JobdTooManyConnections").diagnose()
             assert {row["name"] for row in limits} == {"max_connections", "superuser_reserved_connections"}

@@ -12,6 +12,7 @@ import pytest
 from jobd.db import migrate
 from jobd.db.embedded import free_port
 from tests.ops.scraper import scraper
+from tests.support.backends import backends
 from tests.support.daemons import get, job_row, submit, until, wait_for_status
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ async def test_a_stop_lets_the_open_batch_end_although_that_takes_longer_than_it
     daemon.configure(database.url, unit="TimeoutStopSec=2")
     daemon.systemctl("start")
     job_id = await submit(database, "slow", metadata={"seconds": 6})
-    await wait_for_status(database, job_id, "running")
+    await until(lambda: backends(database, "state = 'idle in transaction'"))  # its batch is open
     began_at = time.monotonic()
     daemon.systemctl("stop", "--no-block")
     daemon.says("draining, jobs held: 1")
