@@ -71,3 +71,13 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_written(tmp_path: Path) 
         assert refused.returncode == 2
         assert said in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_passwords_rotate_the_daemon_is_to_read_their_file_itself(tmp_path: Path) -> None:
+    done = jobd("install", "--systemd", "--rotating", "--write", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / install.DROP_INS / "25-rotation.conf").read_text()
+    assert "Environment=JOBD_DATABASE_URL_FILE=/etc/jobd/credentials/database-url" in text
+    assert "chgrp jobd /etc/jobd/credentials" in done.stderr
+    jobd("install", "--systemd", "--write", str(tmp_path / "plain"))
+    assert not (tmp_path / "plain" / install.DROP_INS / "25-rotation.conf").exists()
