@@ -29,6 +29,7 @@ PAUSE_SECONDS_MIN = 0.02
 PAUSE_SECONDS_MAX = 1.0
 # A conflict that lasts longer than this is no matter of luck: the job is tried again later, as a whole.
 CONFLICT_SECONDS_MAX = 300.0
+# That this job alone does not get through, while the lease is renewed: an outage lasts as long as it lasts.
 UNREACHABLE_SECONDS_MAX = 120.0
 
 _log = log.get("batch")
@@ -121,7 +122,7 @@ class Persistence:
         what = Advice.RECONNECT if is_away or is_stumble else advice(error)
         if what is Advice.RECONNECT:
             self._session.give_up()
-            if tried_seconds > UNREACHABLE_SECONDS_MAX:
+            if min(tried_seconds, self._running.answered_seconds) > UNREACHABLE_SECONDS_MAX:
                 raise error
             return True
         await self._session.roll_back()

@@ -34,12 +34,23 @@ class RunningSet:
         self.claims_in_flight = 0
         # By the last beat. BEGIN READ WRITE would write all the same, where that is a default and no standby.
         self.is_read_only = False
+        self._answered_since: float | None = None
         self.changed = Wakeup()
         self._database_back = anyio.Event()
 
     def renewed(self, sent_at: float, lease_seconds: float) -> None:
         """The lease was renewed by a statement sent at that moment."""
         self.trust_deadline = sent_at + lease_seconds * (1 - LEASE_MARGIN)
+        self._answered_since = self._answered_since or time.monotonic()
+
+    def not_renewed(self) -> None:
+        """The database did not answer, or refused."""
+        self._answered_since = None
+
+    @property
+    def answered_seconds(self) -> float:
+        """For how long the lease was renewed without a failure."""
+        return 0.0 if self._answered_since is None else time.monotonic() - self._answered_since
 
     def database_came_back(self) -> None:
         """Let jobs that wait for the database try again now."""

@@ -170,6 +170,7 @@ class Heartbeat:
         if isinstance(error, ForeignDatabase):
             self._went_abroad()
         self._running.is_read_only = error_class(error) is ErrorClass.READ_ONLY
+        self._running.not_renewed()
         self._metrics.database.count_error(error_class(error))
         self._metrics.database.up.set(0)
         self._metrics.daemon.beats.labels("declared_dead" if sqlstate_of(error) == WORKER_GONE else "failed").inc()
