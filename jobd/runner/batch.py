@@ -188,7 +188,7 @@ class BatchRunner:
         await self._session.connection()  # by which the old backend has ended, whatever it was doing
         job_id = self._held.job.id
         row = await self._committed_row()
-        if row is None or row["lease_token"] != self._held.lease_token or row["status"] != "running":
+        if row is None or row["status"] != "running" or not self._held.is_holder(row):
             raise LeaseLost("the lease was taken while the connection was lost", job_id=job_id)
         if self._is_committing and self._result is not None and _is_at(row, self._result.cursor):
             _log.info("the commit whose answer was lost had been done")

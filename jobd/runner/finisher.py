@@ -134,9 +134,10 @@ class Finisher:
         open_again = []
         for held, ended in missing:
             row = rows.get(held.job.id)
-            if row is None or row["lease_token"] != held.lease_token:
+            is_running = row is not None and row["status"] == "running"
+            if row is None or row["lease_token"] != held.lease_token or (is_running and not held.is_holder(row)):
                 self._lose(held, ended)
-            elif row["status"] == "running":
+            elif is_running:
                 open_again.append((held, _if_kept(held, ended, row)))
             else:
                 self._let_go(held, _label(ended, row["status"]), ended)

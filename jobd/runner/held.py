@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import anyio
+    from asyncpg import Record
 
     from jobd.db.session import Session
     from jobd.model.job import Job
@@ -67,6 +68,13 @@ class HeldJob:
         self.waits_for: str | None = None  # what its batch is held up by, in words for the operator
         self.is_over = False
         self.is_abandoned = False
+
+    def is_holder(self, row: Record) -> bool:
+        """Whether the job's row is still claimed for this attempt.
+
+        Where a failover lost the claim, another worker may have claimed it under the same token since.
+        """
+        return (row["lease_token"], row["worker_id"]) == (self.lease_token, self.job.worker_id)
 
     def remaining_seconds(self, now: float) -> float:
         """How much longer it will run if it goes on as it did; 0 before its first batch."""
