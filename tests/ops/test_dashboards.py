@@ -105,6 +105,7 @@ def studio() -> Iterator[pictures.Studio]:
         yield studio
 
 
+@pytest.mark.xdist_group("drawings")  # of which one lays Grafana's components for all
 @pytest.mark.timeout(1200)
 async def test_grafana_s_components_draw_every_panel(
     studio: pictures.Studio, scene: Scene, database: Database, tmp_path: Path
@@ -130,6 +131,7 @@ async def test_grafana_s_components_draw_every_panel(
                     _has_the_columns(drawn[panel["title"]]["text"], change["options"]["renameByName"].values())
 
 
+@pytest.mark.xdist_group("drawings")  # of which one lays Grafana's components for all
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("uid", dashboards())
 def test_grafana_s_types_have_nothing_against_it(studio: pictures.Studio, uid: str) -> None:

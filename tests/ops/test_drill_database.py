@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from jobd.db import migrate
+from jobd.db.schema_text import OLDEST_SUPPORTED
 from tests.ops import scene as scenes
 from tests.ops.flow import flow
 from tests.support.cutting_proxy import cutting_proxy
@@ -98,8 +99,8 @@ async def test_one_host_that_is_cut_off_is_told_and_others_are_not(scene: Scene)
                 await scene.alarm.ends(name)
 
 
-# What the last migration made.
-LAST = """
+# What the migration to the oldest version made that this release works with.
+TO_OLDEST = """
 alter table jobd.queue drop column wait_objective_seconds;
 delete from jobd.schema_version where version = (select max(version) from jobd.schema_version);
 """
@@ -107,7 +108,8 @@ delete from jobd.schema_version where version = (select max(version) from jobd.s
 
 @pytest.mark.drills("JobdSchemaMismatch")
 async def test_a_daemon_that_was_upgraded_before_its_schema_pages_until_it_is_migrated(scene: Scene) -> None:
-    await scene.database.execute(LAST)
+    await migrate.migrate_down(scene.database.url, OLDEST_SUPPORTED)
+    await scene.database.execute(TO_OLDEST)
     with scene.start():
         fired = await scene.alarm.fires("JobdSchemaMismatch")
         assert fired["labels"]["severity"] == "page"

@@ -86,7 +86,7 @@ async def test_a_job_that_stands_is_seen_although_its_lease_is_fresh(scene: Scen
 @pytest.mark.drills("JobdLeasesLost")
 async def test_a_host_that_stands_still_loses_its_leases_to_another(scene: Scene) -> None:
     with scene.start(concurrency=6, lease_seconds=3, instance="stood-still") as frozen:
-        jobs = [await scene.submit("sleep", metadata={"seconds": 5}) for _ in range(5)]
+        jobs = [await scene.submit("sleep", metadata={"seconds": 15}) for _ in range(5)]
         for job in jobs:
             await wait_for_status(scene.database, job, "running")
         await scene.alarm.sees('jobd_job_claims_total{queue="default"} >= 5')
@@ -102,5 +102,5 @@ async def test_a_host_that_stands_still_loses_its_leases_to_another(scene: Scene
             assert "stood-still" in workers
             assert [row["name"] for row in lost] == ["stood-still"]
             for job in jobs:
-                await wait_for_status(scene.database, job, "completed", within=30)
+                await wait_for_status(scene.database, job, "completed", within=60)
             await scene.alarm.ends("JobdLeasesLost")
