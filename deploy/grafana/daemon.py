@@ -115,7 +115,7 @@ DAEMONS = Table(
         Column("Value #H", "slots used", unit="none"),
         Column("Value #I", "slots", unit="none"),
         Column("Value #J", "memory", unit="bytes"),
-        Column("Value #K", "reloaded", unit="dateTimeFromNow"),
+        Column("Value #K", "reloaded", unit="dateTimeFromNow", width=140),
     ),
     sort=("daemon", False),
     alerts=("JobdNotReady", "JobdDrainTooLong", "JobdReloadFailed"),
