@@ -55,7 +55,7 @@ fuzz: $(STAMP) ## broken and hostile input, and calls in any order, for 3 minute
 test-ops: $(STAMP) $(NEWER)/.unpacked ## upgrades, restarts, alerts, dashboards, and the units under a systemd (root, minutes); says what was not tried
 	TEST_OPS=1 $(BIN)/python -m pytest -q -ra -n 4 --dist loadgroup $(OPS_AGAIN) tests/ops
 
-fault: $(STAMP) ## every fault FAULT_ROUNDS times (20), then a drill of 2 minutes (half an hour)
+fault: $(STAMP) ## every fault FAULT_ROUNDS times (20), then a drill of 2 minutes (a quarter of an hour)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/python -m pytest -q --timeout 1800 tests/fault
 	$(BIN)/jobd drill --dev --seconds 120
 
