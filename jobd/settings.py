@@ -20,6 +20,7 @@ from jobd.errors import ConfigurationError
 
 PREFIX = "JOBD_"
 ENV_FILE_VARIABLE = "JOBD_ENV_FILE"
+ENVIRONMENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _SECRETS = ("database_url", "notify_database_url", "submitter_secret")
 # Variables that belong to other programs of jobd's, and are none of the daemon's business.
 _FOREIGN_PREFIXES = ("JOBD_DEMO_", "JOBD_BENCH_")
@@ -81,7 +82,7 @@ class Settings(BaseModel):
     submitter_secret_file: Path | None = Field(None, description="File with that secret.")
     environment: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        pattern=ENVIRONMENT_PATTERN,
         description="What the database belongs to, for instance `production`: the first `jobd migrate` notes it, "
         "and daemons of another one, or in a copy of the database, start nothing until `jobd migrate --adopt`.",
     )

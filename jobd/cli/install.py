@@ -16,6 +16,7 @@ import typer
 from jobd.cli.exits import Misused
 from jobd.cli.screen import complaints
 from jobd.errors import ConfigurationError
+from jobd.settings import ENVIRONMENT_PATTERN
 
 _PACKAGE = Path(__file__).parents[1]
 UNITS = Path("etc/systemd/system")
@@ -26,6 +27,8 @@ EXAMPLE_PROGRAM = "/opt/jobd/bin/jobd"
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  named, not written to
 # From this release on systemd knows the settings of 10-systemd-254.conf; older ones pass over them with a warning.
 RELOADING_SINCE = 254
+
+EXAMPLE_ENVIRONMENT = "# JOBD_ENVIRONMENT=production"
 
 _READABLE = (
     "  chgrp jobd /etc/jobd/credentials /etc/jobd/credentials/database-url",
@@ -57,6 +60,12 @@ def install(
         bool, typer.Option("--submitter-secret", help="Submitters' logins have passwords: pass it their secret.")
     ] = False,
     *,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment", metavar="NAME", help="What the database belongs to, as `jobd migrate` was told."
+        ),
+    ] = None,
     rotating: Annotated[
         bool, typer.Option("--rotating", help="The database's password is to be changed without a restart.")
     ] = False,
@@ -73,8 +82,12 @@ def install(
         raise Misused("say for what: jobd install --systemd")
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", instance):
         raise Misused("--instance: letters, digits, and _ . - only")
+    if environment is not None and not re.fullmatch(ENVIRONMENT_PATTERN, environment):
+        raise Misused("--environment: letters, digits, and _ . - only, 63 at most")
     networks = [_network(text) for text in allow or ()]
-    files = files_of_systemd(instance, networks, with_secret=submitter_secret, is_rotating=rotating)
+    files = files_of_systemd(
+        instance, networks, with_secret=submitter_secret, is_rotating=rotating, environment=environment
+    )
     if write is None:
         for file in files:
             typer.echo(f"# --- /{file.path}\n{file.text}")
@@ -89,7 +102,12 @@ def install(
 
 
 def files_of_systemd(
-    instance: str, networks: list[str], *, with_secret: bool, is_rotating: bool = False
+    instance: str,
+    networks: list[str],
+    *,
+    with_secret: bool,
+    is_rotating: bool = False,
+    environment: str | None = None,
 ) -> list[File]:
     """Everything that systemd is to read on this host, and the settings of one daemon."""
     source = directory() / "systemd"
@@ -111,6 +129,8 @@ def files_of_systemd(
         files.append(File(DROP_INS / "30-network.conf", f"[Service]\nIPAddressAllow={' '.join(networks)}\n"))
     files.append(File(Path("etc/sysusers.d/jobd.conf"), (source / "jobd.sysusers").read_text(encoding="utf-8")))
     settings = (source / "jobd.env").read_text(encoding="utf-8").replace("jobd@main", f"jobd@{instance}")
+    if environment is not None:
+        settings = settings.replace(EXAMPLE_ENVIRONMENT, f"JOBD_ENVIRONMENT={environment}")
     files.append(File(Path("etc/jobd") / f"{instance}.env", settings, is_kept=True))
     return files
 

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from jobd.cli import install
+from jobd.settings import Settings
 from tests.support.environment import without_settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_written(tmp_path: Path) 
         (("install",), "--systemd"),
         (("install", "--systemd", "--allow", "db.internal"), "--allow db.internal"),
         (("install", "--systemd", "--instance", "../x"), "--instance"),
+        (("install", "--systemd", "--environment", "no production"), "--environment"),
     ):
         refused = jobd(*wrong, "--write", str(tmp_path))
         assert refused.returncode == 2
@@ -81,3 +83,12 @@ def test_where_passwords_rotate_the_daemon_is_to_read_their_file_itself(tmp_path
     assert "chgrp jobd /etc/jobd/credentials" in done.stderr
     jobd("install", "--systemd", "--write", str(tmp_path / "plain"))
     assert not (tmp_path / "plain" / install.DROP_INS / "25-rotation.conf").exists()
+
+
+def test_the_daemon_is_told_the_environment_that_the_database_was_told(tmp_path: Path) -> None:
+    jobd("install", "--systemd", "--environment", "production", "--write", str(tmp_path))
+    told = Settings.load(env_file=tmp_path / "etc/jobd/main.env", environment={})
+    assert told.environment == "production"
+    jobd("install", "--systemd", "--write", str(tmp_path / "untold"))
+    untold = Settings.load(env_file=tmp_path / "untold/etc/jobd/main.env", environment={})
+    assert untold.environment is None
