@@ -117,7 +117,7 @@ class Daemon:
             worker,
             on_work=self._claimer.heard,
             on_request=self._controller.heard,
-            on_change=self._claimer.hearing_changed,
+            on_change=self._hearing_changed,
             # A beat tells the others by which backend they see that this worker lives.
             on_connected=self._heartbeat.wakeup.set,
         )
@@ -241,6 +241,10 @@ class Daemon:
         self._parts.running.database_came_back()
         for loop in (self._claimer, self._controller, self._listener, self._finisher):
             loop.wakeup.set()
+
+    def _hearing_changed(self, is_deaf: bool) -> None:
+        self._claimer.hearing_changed(is_deaf)
+        self._reporter.changed()
 
     def _schema_moved_on(self, obstacle: str) -> None:
         """A contract migration removed what this daemon uses: leave before it fails anybody's job."""
