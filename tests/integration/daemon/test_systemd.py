@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobd.db import migrate
-from tests.support.daemons import daemon_process, submit, until, wait_for_status
+from tests.support.daemons import daemon_process, daemon_within, submit, until, wait_for_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,3 +86,15 @@ async def test_systemd_hears_of_each_turn_of_a_daemons_life(
         assert "draining, jobs held: 1" in await systemd.hears("STOPPING=1")
         await systemd.hears("EXTEND_TIMEOUT_USEC=")
         assert await daemon.exit_code() == 0
+
+
+async def test_the_status_says_at_once_that_notifications_are_heard(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobd.services.reporter.STATUS_SECONDS", 600)  # but for what calls it
+    async with daemon_within(database) as daemon:
+
+        async def status() -> str:
+            return daemon._reporter._said
+
+        await until(status, lambda said: said.startswith("running") and "not heard" not in said)
